@@ -1,0 +1,112 @@
+"""The records that travel between the rooms. All frozen; arrays inside them are never written to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.interfaces import Space
+
+Scope = Literal["report", "findings", "impression"]
+SCOPES: tuple[Scope, ...] = ("report", "findings", "impression")
+Status = Literal["present", "absent", "uncertain"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One observation in a report; `start` and `end` are characters of the named section as stored."""
+
+    name: str
+    status: Status
+    location: str
+    laterality: str  # "left" | "right" | "bilateral" | ""
+    severity: str
+    section: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class StudyMeta:
+    """What is known about a study beside its text."""
+
+    age: int | None = None  # years at the study
+    views: tuple[str, ...] = ()  # "PA" | "AP" | "LATERAL", one per film; empty where the source is silent
+    films: int = 0  # number of images the source lists
+    codes: tuple[str, ...] = ()  # expert codes as the source writes them, e.g. "Opacity/lung/base/left"
+
+
+@dataclass(frozen=True)
+class Report:
+    """One study's report. `sections` keeps the original text of findings, impression, indication, comparison."""
+
+    id: str  # "openi:1234"
+    source: str  # "openi"
+    sections: Mapping[str, str]
+    findings: tuple[Finding, ...]
+    meta: StudyMeta
+    licence: str
+
+
+@dataclass(frozen=True)
+class QueryImage:
+    """A radiograph after intake. Holds no patient data: only pixels and what was done to them."""
+
+    pixels: NDArray[np.uint8]  # [h, w], default window applied, bright = dense
+    display: NDArray[np.uint16]  # [h, w], full range before the window, bright = dense
+    window: tuple[float, float]  # default centre and width in units of `display`
+    source: str  # "DICOM" | "PNG" | "JPEG"
+    digest: str  # sha256 of the decoded pixels, for "same film as before"
+    notes: tuple[str, ...]  # what was inverted, windowed, ignored; whole sentences for the screen
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is searched for: a text or a film."""
+
+    text: str | None = None
+    image: QueryImage | None = None
+
+    @property
+    def kind(self) -> Literal["text", "image"]:
+        """Return which of the two it is."""
+        return "text" if self.image is None else "image"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which studies may answer. The default lets every study through."""
+
+    min_age: int | None = None
+    max_age: int | None = None
+    view: str | None = None  # "PA" | "AP" | "LATERAL"
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A study that answers a query."""
+
+    rank: int  # from 1
+    score: float  # in the result's `score_name`
+    report: Report
+    identical: tuple[str, ...] = ()  # other studies with the very same text in this scope
+    closer_than: float | None = None  # share of unrelated pairs this score is above, 0–1; None if unknown
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The answer to one query, with everything needed to read its scores."""
+
+    query: Query
+    encoder: str
+    space: Space | Literal["words"]  # "words" for BM25
+    score_name: str  # "cosine" | "clip_raw" | "bm25"
+    corpus: str
+    scope: Scope
+    hits: tuple[Hit, ...]
+    seconds: float
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,104 @@
+"""What the rest of the product knows about a tower: two protocols, their description, and their errors.
+
+    CxrError                      everything this product raises on purpose
+    ├─ TowerError                 a tower cannot be loaded or used
+    │  ├─ UnknownTower            no tower of that name
+    │  ├─ WeightsMissing          the weights are not on this machine
+    │  └─ WeightsDamaged          the weights do not match their manifest
+    └─ (explorer.errors draws the other half)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Space = Literal["report", "image"]
+Score = Literal["cosine", "clip_raw"]
+Vectors = NDArray[np.float32]
+
+
+class CxrError(Exception):
+    """Base of every error raised on purpose. Its message says what happened and what to do."""
+
+
+class TowerError(CxrError):
+    """A tower cannot be loaded or used."""
+
+
+class UnknownTower(TowerError):
+    """No tower has that name."""
+
+
+class WeightsMissing(TowerError):
+    """The weights of a known tower are not on this machine."""
+
+
+class WeightsDamaged(TowerError):
+    """Weights, manifest and code do not belong together."""
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """What a set of vectors needs to know about the tower that made them."""
+
+    name: str
+    space: Space  # "report": texts only; "image": the space shared by reports and radiographs
+    dim: int  # length of one vector
+    max_tokens: int  # texts are cut after so many tokens; 0 for an image tower
+    score: Score  # "cosine": unit rows; "clip_raw": plain inner product
+    precision: str  # "fp32" | "bf16" | a named quantization
+    device: str  # "cpu" | "cuda"
+    revision: str  # sha256 over everything that decides a vector
+    note: str = ""  # how this tower falls short, in words for the screen; "" if it does not
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Reports to vectors."""
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The tower's description."""
+        ...
+
+    def encode(self, texts: Sequence[str], instruction: str = "") -> Vectors:
+        """Encode texts → [n, d] float32; unit rows if `info.score` is "cosine"."""
+        ...
+
+
+@runtime_checkable
+class ImageEncoder(Protocol):
+    """Radiographs to vectors."""
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The tower's description."""
+        ...
+
+    def encode(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
+        """Encode grey films, each [h, w] uint8 with bright = dense → [n, d] float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dual:
+    """Two towers in one shared, projected space."""
+
+    text: TextEncoder
+    image: ImageEncoder
+
+
+def cache_folder() -> Path:
+    """Return the one folder for everything prepared from installed packages: `CXR_CACHE`, else the user's cache."""
+    named = os.environ.get("CXR_CACHE")
+    if named:
+        return Path(named).expanduser()
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "cxr-report-explorer"
