@@ -1,22 +1,22 @@
 """The error tree. A message says what happened and what to do; it names no path and holds no patient data.
 
-    CxrError                      (models.interfaces)
-    ├─ TowerError                 a tower cannot be loaded or used (models.interfaces)
-    │  ├─ UnknownTower, WeightsMissing, WeightsDamaged
-    ├─ BadQuery                   the query cannot be searched: empty, too long, not text
-    ├─ IntakeError                the file cannot be read as a radiograph
-    │  ├─ NotAnImage              neither DICOM nor PNG nor JPEG
-    │  ├─ UnsupportedSyntax       a DICOM compression nothing here decodes
-    │  ├─ TooLarge                above a size, pixel or memory limit
-    │  ├─ Corrupt                 damaged, empty or flat
-    │  └─ TookTooLong             decoding passed its time limit
-    ├─ CorpusError                a corpus cannot be read
-    │  ├─ UnknownCorpus           no corpus of that name
-    │  └─ CorpusMissing           its source is not on this machine
-    └─ StoreError                 the prepared reports or vectors cannot be used
-       ├─ NotPrepared             nothing prepared yet
-       ├─ Damaged                 files do not match their manifest
-       └─ Foreign                 made from another corpus, or by another encoder
+CxrError                      (models.interfaces)
+├─ TowerError                 a tower cannot be loaded or used (models.interfaces)
+│  ├─ UnknownTower, WeightsMissing, WeightsDamaged
+├─ BadQuery                   the query cannot be searched: empty, too long, not text
+├─ IntakeError                the file cannot be read as a radiograph
+│  ├─ NotAnImage              neither DICOM nor PNG nor JPEG
+│  ├─ UnsupportedSyntax       a DICOM compression nothing here decodes
+│  ├─ TooLarge                above a size, pixel or memory limit
+│  ├─ Corrupt                 damaged, empty or flat
+│  └─ TookTooLong             decoding passed its time limit
+├─ CorpusError                a corpus cannot be read
+│  ├─ UnknownCorpus           no corpus of that name
+│  └─ CorpusMissing           its source is not on this machine
+└─ StoreError                 the prepared reports or vectors cannot be used
+   ├─ NotPrepared             nothing prepared yet
+   ├─ Damaged                 files do not match their manifest
+   └─ Foreign                 made from another corpus, or by another encoder
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from models.interfaces import CxrError, TowerError, UnknownTower, WeightsDamaged
 
 __all__ = [
     "BadQuery",
-    "Corrupt",
     "CorpusError",
     "CorpusMissing",
+    "Corrupt",
     "CxrError",
     "Damaged",
     "Foreign",
@@ -35,8 +35,8 @@ __all__ = [
     "NotAnImage",
     "NotPrepared",
     "StoreError",
-    "TookTooLong",
     "TooLarge",
+    "TookTooLong",
     "TowerError",
     "UnknownCorpus",
     "UnknownTower",

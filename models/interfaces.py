@@ -1,11 +1,11 @@
 """What the rest of the product knows about a tower: two protocols, their description, and their errors.
 
-    CxrError                      everything this product raises on purpose
-    ├─ TowerError                 a tower cannot be loaded or used
-    │  ├─ UnknownTower            no tower of that name
-    │  ├─ WeightsMissing          the weights are not on this machine
-    │  └─ WeightsDamaged          the weights do not match their manifest
-    └─ (explorer.errors draws the other half)
+CxrError                      everything this product raises on purpose
+├─ TowerError                 a tower cannot be loaded or used
+│  ├─ UnknownTower            no tower of that name
+│  ├─ WeightsMissing          the weights are not on this machine
+│  └─ WeightsDamaged          the weights do not match their manifest
+└─ (explorer.errors draws the other half)
 """
 
 from __future__ import annotations

@@ -1,0 +1,40 @@
+"""The one split of Open-I that every trained weight and every table uses, by study number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from explorer.corpora.sections import collapse
+from explorer.types import Report
+
+Split = Literal["train", "validation", "test"]
+
+
+def split_of(study: int) -> Split:
+    """Return the split of an Open-I study number: multiples of 5 test, other numbers ending in 1 validation."""
+    if study % 5 == 0:
+        return "test"
+    return "validation" if study % 10 == 1 else "train"
+
+
+def study_number(report: Report) -> int:
+    """Return the number in an id such as "openi:1234"."""
+    return int(report.id.partition(":")[2])
+
+
+def in_split(reports: Iterable[Report], split: Split) -> tuple[Report, ...]:
+    """Return the reports of a split, in order.
+
+    A training study whose findings equal a test study's, white space aside, is dropped from training.
+    """
+    reports = tuple(reports)
+    chosen = tuple(report for report in reports if split_of(study_number(report)) == split)
+    if split != "train":
+        return chosen
+    tested = {_findings(report) for report in reports if split_of(study_number(report)) == "test"} - {""}
+    return tuple(report for report in chosen if _findings(report) not in tested)
+
+
+def _findings(report: Report) -> str:
+    return collapse(report.sections.get("findings", ""))
