@@ -1,0 +1,82 @@
+"""The ways to order reports for a query: by meaning (an encoder's vectors) and by words (BM25)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from explorer.corpora.sections import without_redactions
+from explorer.errors import BadQuery, TowerError
+from explorer.index import ReportIndex
+from explorer.store import Neighbour, ReportStore, has_words
+from explorer.types import Filters, Hit, Query, Scope
+from models.interfaces import Vectors
+
+
+class Ranker(Protocol):
+    """Orders the reports of one corpus and scope."""
+
+    def rank(self, query: Query, k: int, filters: Filters) -> list[Hit]:
+        """Return the k best hits, rank from 1, one per distinct text; fewer if fewer pass the filters."""
+        ...
+
+
+@dataclass(frozen=True)
+class DenseRanker:
+    """Nearest vectors.
+
+    encode_query: a query → [1, dim] float32 in the space of `index`; it knows the encoder and its instruction, and
+    gets the text without redactions.
+    """
+
+    store: ReportStore
+    index: ReportIndex
+    encode_query: Callable[[Query], Vectors]
+
+    def rank(self, query: Query, k: int, filters: Filters) -> list[Hit]:
+        """Return the k nearest hits; score as `index.key.score` names it.
+
+        `closer_than` is told for texts only: it is measured between reports, and a film lies farther from every
+        report than reports do from each other. Raises BadQuery if the query cannot be encoded in this space.
+        """
+        if query.text is not None:
+            query = replace(query, text=_words_of(query))
+        elif self.index.key.space == "report":
+            raise BadQuery("This encoder reads text only. Choose one that also reads radiographs.")
+        vectors = self.encode_query(query)
+        if len(vectors) != 1:
+            raise TowerError("The encoder did not give one vector for the query. Choose another encoder.")
+        (neighbours,) = self.index.search(vectors, k, self.store.matching(filters))
+        calibrated = query.kind == "text"
+        closer_than = [self.index.closer_than(near.score) if calibrated else None for near in neighbours]
+        return _hits(self.store, neighbours, closer_than)
+
+
+@dataclass(frozen=True)
+class WordRanker:
+    """BM25 over words: what a search without any encoder finds."""
+
+    store: ReportStore
+    scope: Scope
+
+    def rank(self, query: Query, k: int, filters: Filters) -> list[Hit]:
+        """Return the k hits that share the rarest words. Raises BadQuery for a film, or a text without words."""
+        neighbours = self.store.bm25(_words_of(query), self.scope, k, self.store.matching(filters))
+        return _hits(self.store, neighbours, [None] * len(neighbours))
+
+
+def _words_of(query: Query) -> str:
+    if query.text is None:
+        raise BadQuery("Words cannot be searched by a radiograph. Type a text, or choose an image encoder.")
+    if not has_words(query.text):
+        raise BadQuery("The query holds no word to search for. Type a finding or a sentence.")
+    return without_redactions(query.text)
+
+
+def _hits(store: ReportStore, neighbours: Sequence[Neighbour], closer_than: Sequence[float | None]) -> list[Hit]:
+    reports = store.get([near.id for near in neighbours])
+    return [
+        Hit(rank, near.score, report, near.identical, closer)
+        for rank, (near, report, closer) in enumerate(zip(neighbours, reports, closer_than, strict=True), 1)
+    ]
