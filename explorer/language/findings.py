@@ -92,8 +92,8 @@ class FindingsReader:
         if not places and not said:
             return
         scope = self._scopes.sentence(among, places, used)
-        for match, place in zip(named, places, strict=True):
-            yield from _named(match, scope.status(place))
+        for match, status in zip(named, scope.statuses(), strict=True):
+            yield from _named(match, status)
         for pair in said:
             yield from _said(pair, scope)
 

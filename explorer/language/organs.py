@@ -14,7 +14,7 @@ _ADJECTIVES = frozenset(
     | {"visualized", "visualised", "imaged", "remaining", "overall", "cardiac", "thoracic", "pulmonary", "size"}
 )
 _JOINED = _ADJECTIVES | {"and", "or", ",", "/", "as", "well", "a", "to", "contour", "silhouette"}
-_NOUN_ENDS = frozenset({",", "with", "and", "or", "but", "of", "in", "without"})
+_NOUN_ENDS = frozenset({",", ";", ":", "with", "and", "or", "but", "of", "in", "without"})
 _NEAREST_NOUN = 3
 
 
@@ -99,11 +99,14 @@ class _Clause:
 
     def _before_list(self, organ: Match[Organ]) -> Match[str] | None:
         organ_words = {index for other in self.organs for index in other.named}
-        for state in reversed(self.states):
-            if state.stop <= organ.first:
-                linked = self._only(state.stop, organ.first, _JOINED, organ_words)
-                return state if linked and state.meaning != "neutral" else None
-        return None
+        before = [state for state in self.states if state.stop <= organ.first]
+        if not before or not self._only(before[-1].stop, organ.first, _JOINED, organ_words):
+            return None
+        if before[-1].meaning != "neutral":
+            return before[-1]
+        pair = before[-2:]  # "normal and stable mediastinum"
+        joined = len(pair) > 1 and self._only(pair[0].stop, pair[1].first, frozenset({"and"}))
+        return pair[0] if joined and pair[0].meaning != "neutral" else None
 
     def _joined(self, organ: Match[Organ], goal: int) -> bool:
         """Whether every organ between this one and the goal is listed together with it."""

@@ -6,7 +6,7 @@ word that ends it. Ours adds lists ("No A, B, or C"), alternatives ("A versus B"
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,7 @@ from explorer.types import Status
 
 _LISTED = frozenset({"or", "nor"})
 _JOINS = frozenset({",", "and"})
+_REACH = 40  # words a cue reaches forward: the longest lists of negatives
 _BACK_REACH = 9  # words between a finding and what is said of it afterwards
 _ALTERNATIVE_REACH = (6, 5)  # words before and after "or", "versus"
 _SLASH_REACH = (0, 3)
@@ -24,7 +25,7 @@ _SLASH_REACH = (0, 3)
 class Cue:
     """What a cue word does, and on which side of it the finding stands."""
 
-    kind: Literal["negation", "uncertainty", "alternative", "none", "stop"]
+    kind: Literal["negation", "uncertainty", "claim", "alternative", "none", "stop"]
     side: Literal["before", "after", "either", "-"]
 
 
@@ -63,7 +64,8 @@ class ScopeReader:
         loose = frozenset(
             i for i, word in enumerate(among) if i in inside or word.form == "," or word.form in self._listed
         )
-        return Scope(tuple(among), tuple(places), tuple(cues), fresh, loose)
+        stops = tuple(cue.first for cue in cues if cue.meaning.kind == "stop")
+        return Scope(tuple(among), tuple(places), tuple(cues), stops, fresh, loose)
 
 
 @dataclass(frozen=True)
@@ -73,50 +75,60 @@ class Scope:
     among: tuple[Word, ...]
     places: tuple[Place, ...]
     cues: tuple[Match[Cue], ...]
+    stops: tuple[int, ...]
     fresh: frozenset[int]  # words that open a new statement after a comma
     loose: frozenset[int]  # words that may stand between the items of a list
 
-    def status(self, place: Place) -> Status:
-        """Return the status of a place: denied before doubted before said."""
-        said = self._single(place)
-        if said == "present" and any(place in pair for pair in self._alternatives()):
-            return "uncertain"
-        return said
+    def statuses(self) -> tuple[Status, ...]:
+        """Return the status of every place; one that is said, but as an alternative, is uncertain."""
+        said = [self.status(place) for place in self.places]
+        for left, right in self._alternatives():
+            if "absent" not in (said[left], said[right]):
+                said[left] = said[right] = "uncertain"
+        return tuple(said)
 
-    def _single(self, place: Place) -> Status:
+    def status(self, place: Place) -> Status:
+        """Return the status the cues give to a place: denied before doubted before said."""
         kinds = {self._ahead(place), self._behind(place)}
         if "negation" in kinds:
             return "absent"
         return "uncertain" if "uncertainty" in kinds else "present"
 
     def _ahead(self, place: Place) -> str:
-        """The kind of the nearest cue before a place that reaches it; "" if none does."""
+        """The kind of the nearest cue before a place that reaches it; "" if none does.
+
+        "No opacity to suggest pneumonia": a claim gives way to a denial before it.
+        """
+        claimed = ""
         for cue in reversed(self.cues):
             if cue.stop > place.first or cue.meaning.side not in ("before", "either"):
                 continue
             if not self._reaches(cue.stop, place.first):
-                return ""
-            if cue.meaning.side == "before" or self._first_after(cue) is not None:
+                return claimed
+            if cue.meaning.kind == "claim":
+                claimed = "uncertainty"
+            elif cue.meaning.kind == "negation" or not claimed:
                 return cue.meaning.kind
-        return ""
+        return claimed
 
     def _behind(self, place: Place) -> str:
         """The kind of the nearest cue after a place that reaches back to it; "" if none does."""
         for cue in self.cues:
+            if cue.first - place.stop > _BACK_REACH:
+                return ""
             if cue.first < place.stop or cue.meaning.side not in ("after", "either"):
                 continue
-            if cue.meaning.side == "either" and self._first_after(cue) is not None:
-                continue
-            return cue.meaning.kind if self._reaches_back(place.stop, cue.first) else ""
+            if cue.meaning.side == "after" or not self._has_its_own(cue):
+                return cue.meaning.kind if self._reaches_back(place.stop, cue.first) else ""
         return ""
 
-    def _first_after(self, cue: Match[Cue]) -> Place | None:
-        after = (place for place in self.places if place.first >= cue.stop)
-        nearest = min(after, key=lambda place: place.first, default=None)
-        return nearest if nearest and self._reaches(cue.stop, nearest.first) else None
+    def _has_its_own(self, cue: Match[Cue]) -> bool:
+        """Whether a cue of either side has a place after it, so that it says nothing of those before."""
+        after = next((place for place in self.places if place.first >= cue.stop), None)
+        return after is not None and self._reaches(cue.stop, after.first)
 
     def _reaches(self, start: int, goal: int) -> bool:
-        if self._stopped(start, goal):
+        if goal - start > _REACH or self._stopped(start, goal):
             return False
         return all(self._continues(join, goal) for join in range(start, goal) if self.among[join].form in _JOINS)
 
@@ -127,34 +139,32 @@ class Scope:
             following += 1
         if following in self.fresh and following < goal:
             return False
-        if self.among[join].form == "and" or all(i in self.loose for i in range(join + 1, goal)):
+        if self.among[join].form == "and" or all(index in self.loose for index in range(join + 1, goal)):
             return True
-        return any(
-            self.among[later].form in _LISTED and not self._stopped(join, later)
-            for later in range(join + 1, len(self.among))
-        )
+        ahead = range(join + 1, min(join + _REACH, len(self.among)))
+        listed = next((index for index in ahead if self.among[index].form in _LISTED), None)
+        return listed is not None and not self._stopped(join, listed)
 
     def _reaches_back(self, start: int, goal: int) -> bool:
-        commas = [i for i in range(start, goal) if self.among[i].form == ","]
-        near = goal - start <= _BACK_REACH and not self._stopped(start, goal)
-        return near and (not commas or commas == [goal - 1])
+        commas = [index for index in range(start, goal) if self.among[index].form == ","]
+        return not self._stopped(start, goal) and (not commas or commas == [goal - 1])
 
     def _stopped(self, start: int, goal: int) -> bool:
-        return any(cue.meaning.kind == "stop" and start <= cue.first < goal for cue in self.cues)
+        return any(start <= stop < goal for stop in self.stops)
 
-    def _alternatives(self) -> list[tuple[Place, ...]]:
-        """The groups of different findings of which a sentence says that it is one or the other."""
-        groups = (self._around(cue) for cue in self.cues if cue.meaning.kind == "alternative")
-        return [group for group in groups if len({place.name for place in group}) > 1]
+    def _alternatives(self) -> Iterator[tuple[int, int]]:
+        """The pairs of places, by number, of which a sentence says that it is one or the other."""
+        for cue in self.cues:
+            pair = self._around(cue) if cue.meaning.kind == "alternative" else None
+            if pair and self.places[pair[0]].name != self.places[pair[1]].name:
+                yield pair
 
-    def _around(self, cue: Match[Cue]) -> tuple[Place, ...]:
-        slash = self.among[cue.first].form == "/"
-        left_reach, right_reach = _SLASH_REACH if slash else _ALTERNATIVE_REACH
+    def _around(self, cue: Match[Cue]) -> tuple[int, int] | None:
+        left_reach, right_reach = _SLASH_REACH if self.among[cue.first].form == "/" else _ALTERNATIVE_REACH
         comma = 1 if cue.first and self.among[cue.first - 1].form == "," else 0
-        left = [place for place in self.places if 0 <= cue.first - comma - place.stop <= left_reach]
-        right = [place for place in self.places if 0 <= place.first - cue.stop <= right_reach]
-        if not left or not right or self._stopped(left[-1].stop, right[0].first):
-            return ()
-        if any(self._single(place) == "absent" for place in (left[-1], right[0])):
-            return ()
-        return (left[-1], right[0])
+        places = list(enumerate(self.places))
+        left = [number for number, place in places if 0 <= cue.first - comma - place.stop <= left_reach]
+        right = [number for number, place in places if 0 <= place.first - cue.stop <= right_reach]
+        if not left or not right or self._stopped(self.places[left[-1]].stop, self.places[right[0]].first):
+            return None
+        return left[-1], right[0]
