@@ -56,6 +56,7 @@ class EncoderInfo:
     precision: str  # "fp32" | "bf16" | a named quantization
     device: str  # "cpu" | "cuda"
     revision: str  # sha256 over everything that decides a vector
+    instructed: bool = False  # whether queries are meant to carry an instruction
     note: str = ""  # how this tower falls short, in words for the screen; "" if it does not
 
 
@@ -95,8 +96,17 @@ class Dual:
     image: ImageEncoder
 
 
+SEARCH_INSTRUCTION = "Retrieve semantically similar sentences"  # paper section 3, tasks 1, 4, 5 and Search
+SUMMARY_INSTRUCTION = "Summarize the CXR report"  # tasks 2 and 3
+SECTION_PROMPTS = {  # paper section 4.3: what a report carries in the space it shares with radiographs
+    "report": "Retrieve the image that best matches the following report.",
+    "findings": "Retrieve the image that best matches the following report for the findings section.",
+    "impression": "Retrieve the image that best matches the following report for the impression section.",
+}
+
+
 def cache_folder() -> Path:
-    """Return the one folder for everything prepared from installed packages: `CXR_CACHE`, else the user's cache."""
+    """Return the one folder for everything prepared here: `CXR_CACHE`, else one in the user's cache."""
     named = os.environ.get("CXR_CACHE")
     if named:
         return Path(named).expanduser()

