@@ -1,6 +1,6 @@
 """How well the rules read: against sentences labelled by hand, and against the experts' codes of a whole corpus.
 
-`python -m explorer.language.report_card HAND_LABELS.tsv` prints the tables; the hand labels say themselves how
+`python -m explorer.language.report_card HAND_LABELS.tsv …` prints the tables; the hand labels say themselves how
 they were drawn and labelled.
 """
 
@@ -141,29 +141,34 @@ def _sentence(label: HandLabel, reports: Mapping[int, Report]) -> str:
     return reports[label.study].sections[label.section][label.start : label.end]
 
 
-def report_card(file: Path) -> str:
-    """Return the measured tables as text."""
+def report_card(files: Sequence[Path]) -> str:
+    """Return the measured tables as text, one table for each half of each file of hand labels."""
     reader = FindingsReader.open()
-    labels = read_hand_labels(file)
     reports = openi.read().reports
-    by_number = {study_number(report): report for report in reports}
     started = time.perf_counter()
     read = {report.id: reader.read_report(report.sections) for report in reports}
     seconds = time.perf_counter() - started
     parts = [f"{len(reports)} reports read, {1000 * seconds / len(reports):.2f} ms each\n"]
-    for half in get_args(Half):
-        chosen = [label for label in labels if label.half == half]
-        parts += _hand_table(half, len(chosen), hand_pairs(chosen, by_number, reader))
+    for file in files:
+        parts += _hand_tables(file, {study_number(report): report for report in reports}, reader)
     parts += _expert_table(reports, read)
     parts += _side_lines(reports, read)
     parts += _temporal_lines(reports)
     return "\n".join(parts) + "\n"
 
 
-def _hand_table(half: Half, count: int, pairs: Sequence[tuple[Statuses, Statuses]]) -> Iterator[str]:
+def _hand_tables(file: Path, reports: Mapping[int, Report], reader: FindingsReader) -> Iterator[str]:
+    labels = read_hand_labels(file)
+    for half in get_args(Half):
+        chosen = [label for label in labels if label.half == half]
+        if chosen:
+            yield f"{file.stem}, {half} half: {len(chosen)} sentences. Right: finding and status agree."
+            yield from _hand_table(hand_pairs(chosen, reports, reader))
+
+
+def _hand_table(pairs: Sequence[tuple[Statuses, Statuses]]) -> Iterator[str]:
     rows = tally(pairs, lambda name, _: name)
     strict = tally(pairs, lambda name, status: f"{name} {status}")
-    yield f"Hand labels, {half} half: {count} sentences. Right: finding and status agree."
     yield f"{'':28}{'n':>5}{'precision':>11}{'recall':>8}{'F1':>7}"
     for name in LABELS:
         row = rows.get(name, Tally())
@@ -240,4 +245,4 @@ def _temporal_lines(reports: Sequence[Report]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(report_card(Path(sys.argv[1])))
+    sys.stdout.write(report_card([Path(name) for name in sys.argv[1:]]))
