@@ -1,0 +1,204 @@
+"""The engine with a real store, real FAISS and BM25; only the towers are replaced, by counting words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from explorer.corpora.base import Corpus
+from explorer.errors import BadQuery, UnknownTower
+from explorer.search import Explorer, RankerChoice
+from explorer.settings import Settings
+from explorer.store import ReportStore
+from explorer.types import QueryImage, Report, StudyMeta
+from models.interfaces import SEARCH_INSTRUCTION, SECTION_PROMPTS, Dual, EncoderInfo
+
+WORDS = ("effusion", "pneumothorax", "clear", "nodule")
+INFO = EncoderInfo("words", "report", 4, 64, "cosine", "fp32", "cpu", "r1", instructed=True)
+
+
+class WordCounter:
+    """A text and image encoder that can be worked out by hand."""
+
+    def __init__(self, info: EncoderInfo) -> None:
+        self.info = info
+        self.asked: list[tuple[int, str]] = []
+
+    def encode(self, texts, instruction=""):
+        self.asked.append((len(texts), instruction))
+        counts = np.array([[text.lower().count(word) + 0.01 for word in WORDS] for text in texts], dtype=np.float32)
+        return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+
+
+class BrightFilms:
+    """Every film is an effusion."""
+
+    info = replace(INFO, space="image")
+
+    def encode(self, images):
+        return np.tile(np.array([1, 0, 0, 0], dtype=np.float32), (len(images), 1))
+
+
+class Towers:
+    def __init__(self) -> None:
+        self.one = WordCounter(INFO)
+        self.shared = WordCounter(replace(INFO, space="image", revision="r2", note="aligned through findings"))
+
+    def text(self, name):
+        return self.one
+
+    def dual(self, name):
+        return Dual(self.shared, BrightFilms())
+
+
+def report(number: int, findings: str, impression: str) -> Report:
+    sections = {"findings": findings, "impression": impression}
+    return Report(f"ours:{number}", "ours", sections, (), StudyMeta(age=40), "CC0")
+
+
+REPORTS = (
+    report(1, "Large effusion.", "Effusion."),
+    report(2, "Apical pneumothorax.", "Pneumothorax."),
+    report(3, "Lungs clear.", "Normal."),
+    report(4, "Lungs clear.", "Normal."),
+    report(5, "Nodule.", "Nodule, follow."),
+)
+CHOICES = (
+    RankerChoice("words", "words", frozenset(("text", "image")), ""),
+    RankerChoice("bm25", "bm25", frozenset(("text",)), "baseline"),
+)
+
+
+@pytest.fixture
+def towers():
+    return Towers()
+
+
+@pytest.fixture
+def explorer(tmp_path, towers):
+    store = ReportStore.build(tmp_path / "store", Corpus("ours", "Ours", "CC0", "us", "0" * 64, REPORTS))
+    explorer = Explorer(Settings(encoder="words", cache=tmp_path), store, towers, CHOICES)
+    yield explorer
+    explorer.close()
+
+
+def film() -> QueryImage:
+    pixels = np.full((8, 8), 200, np.uint8)
+    return QueryImage(pixels, pixels.astype(np.uint16), (128.0, 256.0), "PNG", "0" * 64, ("a note",))
+
+
+def test_the_study_that_says_it_comes_first_with_a_named_score(explorer):
+    result = explorer.by_text("pneumothorax", encoder="words", k=3)
+
+    assert [hit.rank for hit in result.hits] == [1, 2, 3]
+    assert result.hits[0].report.id == "ours:2"
+    assert result.hits[0].score == pytest.approx(1.0, abs=1e-3)
+    assert (result.encoder, result.space, result.score_name, result.scope) == ("words", "report", "cosine", "report")
+
+
+def test_identical_texts_are_one_hit_with_the_others_named(explorer):
+    result = explorer.by_text("clear", encoder="words", k=5)
+
+    assert result.hits[0].report.id == "ours:3"
+    assert result.hits[0].identical == ("ours:4",)
+    assert len(result.hits) == 4
+
+
+def test_queries_carry_the_instruction_and_documents_do_not(explorer, towers):
+    explorer.by_text("clear", encoder="words")
+
+    assert (1, SEARCH_INSTRUCTION) in towers.one.asked
+    assert (4, "") in towers.one.asked
+
+
+def test_documents_of_the_shared_space_carry_their_sections_prompt(explorer, towers):
+    explorer.by_image(film(), encoder="words", scope="impression")
+
+    assert [prompt for _, prompt in towers.shared.asked] == [SECTION_PROMPTS["impression"]]
+
+
+def test_a_film_is_answered_in_the_shared_space_and_says_how_it_was_aligned(explorer):
+    result = explorer.by_image(film(), encoder="words", k=1)
+
+    assert result.hits[0].report.id == "ours:1"
+    assert result.space == "image"
+    assert result.notes == ("Aligned through findings.",)
+
+
+def test_vectors_are_made_once_and_opened_by_the_next_visit(explorer, towers, tmp_path):
+    explorer.by_text("clear", encoder="words")
+    again = Explorer(explorer.settings, ReportStore.open(tmp_path / "store"), towers, CHOICES)
+    again.by_text("nodule", encoder="words")
+    again.close()
+
+    assert [count for count, _ in towers.one.asked] == [4, 1, 1]
+
+
+def test_vectors_of_another_revision_are_not_used(explorer, towers):
+    explorer.by_text("clear", encoder="words")
+    towers.one.info = replace(INFO, revision="r9")
+    explorer.by_text("clear", encoder="words")
+
+    assert [count for count, _ in towers.one.asked] == [4, 1, 4, 1]
+
+
+def test_rebuilding_makes_the_vectors_of_both_spaces_anew(explorer, towers):
+    explorer.prepare()
+    explorer.rebuild("words", "report")
+
+    assert [count for count, _ in towers.one.asked] == [4, 4]
+    assert [count for count, _ in towers.shared.asked] == [4, 4]
+
+
+def test_progress_tells_what_is_made_and_ends_at_one(explorer):
+    told: list[tuple[str, float]] = []
+    explorer.prepare(lambda what, share: told.append((what, share)))
+
+    assert told[-1][1] == 1.0
+    assert {what for what, _ in told} == {"Encoding reports with words", "Encoding reports with words for image search"}
+
+
+def test_words_alone_are_ranked_by_bm25(explorer):
+    result = explorer.by_text("nodule", encoder="bm25")
+
+    assert result.hits[0].report.id == "ours:5"
+    assert (result.space, result.score_name) == ("words", "bm25")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "empty"), (" \n", "empty"), ("a" * 4001, "4,001"), ("a\0b", "not text"), ("\ud800", "not text")],
+)
+def test_a_text_that_cannot_be_searched_is_refused_before_any_tower_is_asked(explorer, towers, text, says):
+    with pytest.raises(BadQuery, match=says):
+        explorer.by_text(text, encoder="words")
+    assert towers.one.asked == []
+
+
+def test_four_thousand_characters_are_searched(explorer):
+    assert explorer.by_text("effusion " * 444, encoder="words", k=1).hits[0].report.id == "ours:1"
+
+
+@pytest.mark.parametrize("k", [0, -1, 101])
+def test_a_number_of_hits_out_of_range_is_refused(explorer, k):
+    with pytest.raises(BadQuery, match="1 to 100"):
+        explorer.by_text("clear", encoder="bm25", k=k)
+
+
+def test_an_unknown_encoder_is_answered_with_the_known_ones(explorer):
+    with pytest.raises(UnknownTower, match="words, bm25"):
+        explorer.by_text("clear", encoder="nobody")
+
+
+def test_a_film_for_an_encoder_without_eyes_is_refused_with_one_that_has(explorer):
+    with pytest.raises(BadQuery, match="Choose one that does: words"):
+        explorer.by_image(film(), encoder="bm25")
+
+
+def test_a_failed_search_leaves_the_next_one_working(explorer):
+    with pytest.raises(BadQuery):
+        explorer.by_text("", encoder="words")
+
+    assert explorer.by_text("nodule", encoder="words", k=1).hits[0].report.id == "ours:5"
