@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from explorer.errors import IntakeError
+from explorer.intake.sandbox import Intake
+from explorer.settings import Limits
+
+PACKAGES = ("pydicom", "data_store")
+
+
+def shipped() -> list[Path]:
+    """Every file in the test data of pydicom and pydicom-data, DICOM or not."""
+    found: list[Path] = []
+    for name in PACKAGES:
+        package = find_spec(name)
+        assert package is not None
+        assert package.submodule_search_locations is not None
+        found += [file for file in (Path(package.submodule_search_locations[0]) / "data").rglob("*") if file.is_file()]
+    return sorted(found)
+
+
+@pytest.mark.slow
+def test_every_shipped_file_is_a_film_or_a_refusal() -> None:
+    files, films = shipped(), 0
+    assert len(files) > 200
+    with Intake(Limits()) as intake:
+        for file in files:
+            started = time.monotonic()
+            try:
+                films += intake.read(file.read_bytes()).pixels.size > 0
+            except IntakeError as refusal:
+                assert str(refusal).endswith(".")
+                assert file.name not in str(refusal)
+            assert time.monotonic() - started < 10
+    assert films > 80
