@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol
 
 from explorer.errors import BadQuery, NotPrepared
 from explorer.index import IndexKey, ReportIndex
 from explorer.intake.sandbox import Intake
+from explorer.language.abbreviations import Expander, Expansion
+from explorer.language.agreement import agreements
+from explorer.language.findings import FindingsReader
 from explorer.rankers import DenseRanker, Ranker, WordRanker
 from explorer.settings import Settings
 from explorer.store import CorpusInfo, ReportStore
@@ -67,8 +70,11 @@ class Explorer:
         self._towers = towers
         self._choices = choices
         self._intake = Intake(settings.limits)
+        self._findings = FindingsReader.open()
+        self._expander = Expander.open()
         self._indexes: dict[str, ReportIndex] = {}
-        self._building = threading.Lock()
+        self._building = threading.Lock()  # one heavy job at a time
+        self._making = ("", 0.0)  # what holds the lock, for those who wait
 
     @property
     def corpus(self) -> CorpusInfo:
@@ -93,6 +99,11 @@ class Explorer:
             return f"{WORDS} · words only"
         info = self._towers.text(encoder).info
         return f"{info.name} · {info.precision} · {info.device}"
+
+    def expand(self, text: str) -> Expansion:
+        """Return the abbreviations of a text and what they mean in it."""
+        self._check_text(text)
+        return self._expander.expand(text)
 
     def read_image(self, data: bytes) -> QueryImage:
         """Turn the bytes of a DICOM, PNG or JPEG into a query. Raises IntakeError."""
@@ -148,14 +159,12 @@ class Explorer:
         ranker = DenseRanker(self._store, index, partial(_film_vector, dual))
         return self._dense(Query(image=image), dual.text.info, scope, ranker, k, filters)
 
-    def prepare(self, progress: Progress = _silent, encoder: str | None = None) -> None:
-        """Load the towers of an encoder, and make what the first page needs of them if it is not there yet."""
-        choice = self.choice(encoder or self.settings.encoder)
-        if choice.name == WORDS:
-            return
-        self._index(self._towers.text(choice.name), "report", progress)
-        if "image" in choice.kinds:
-            self._index(self._towers.dual(choice.name).text, "report", progress)
+    def prepare(self, kind: Literal["text", "image"], progress: Progress = _silent) -> None:
+        """Load the default encoder, and make the vectors that queries of a kind need, if they are not there yet."""
+        choice = self.choice(self.settings.encoder)
+        if kind in choice.kinds and choice.name != WORDS:
+            name = choice.name
+            self._index(self._towers.text(name) if kind == "text" else self._towers.dual(name).text, "report", progress)
 
     def rebuild(self, encoder: str, scope: Scope, progress: Progress = _silent) -> None:
         """Make the vectors of an encoder and scope anew, whatever is on disk."""
@@ -192,10 +201,17 @@ class Explorer:
         if not 1 <= k <= self.settings.limits.hits:
             raise BadQuery(f"Ask for 1 to {self.settings.limits.hits} hits.")
         begun = time.perf_counter()
-        hits: list[Hit] = ranker.rank(query, k, filters)
+        hits = self._read(query, ranker.rank(query, k, filters))
         seconds = time.perf_counter() - begun
-        return SearchResult(
-            query, encoder, space, score_name, self.corpus.name, scope, tuple(hits), round(seconds, 4), notes
+        return SearchResult(query, encoder, space, score_name, self.corpus.name, scope, hits, round(seconds, 4), notes)
+
+    def _read(self, query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
+        """Read the findings of every hit, and how they agree with those of a text query."""
+        asked = self._findings.read(self._expander.expand(query.text).expanded, "query") if query.text else ()
+        read = [replace(hit.report, findings=self._findings.read_report(hit.report.sections)) for hit in hits]
+        return tuple(
+            replace(hit, report=report, agreement=agreements(asked, report.findings))
+            for hit, report in zip(hits, read, strict=True)
         )
 
     def _check_text(self, text: str) -> None:
@@ -210,10 +226,16 @@ class Explorer:
     def _index(self, tower: TextEncoder, scope: Scope, progress: Progress) -> ReportIndex:
         """Return the vectors of a scope: from memory, from disk, or made now."""
         key = self._key(tower.info, scope)
-        with self._building:
+        if key.folder_name in self._indexes:
+            return self._indexes[key.folder_name]
+        while not self._building.acquire(timeout=0.5):
+            progress(*self._making)
+        try:
             if key.folder_name not in self._indexes:
                 self._indexes[key.folder_name] = self._open_or_build(tower, key, scope, progress)
             return self._indexes[key.folder_name]
+        finally:
+            self._building.release()
 
     def _open_or_build(self, tower: TextEncoder, key: IndexKey, scope: Scope, progress: Progress) -> ReportIndex:
         folder = self.settings.cache / "indexes" / key.folder_name
@@ -226,13 +248,12 @@ class Explorer:
         prompt = SECTION_PROMPTS[scope] if key.space == "image" else ""
         what = f"Encoding {scope}s with {key.encoder}" + (" for image search" if key.space == "image" else "")
         ids, texts = self._store.texts(scope)
-        index = ReportIndex.build(
-            key,
-            ids,
-            texts,
-            lambda chunk: tower.encode(chunk, prompt),
-            lambda done, total: progress(what, done / total),
-        )
+
+        def tell(done: int, total: int) -> None:
+            self._making = (what, done / total)
+            progress(*self._making)
+
+        index = ReportIndex.build(key, ids, texts, lambda chunk: tower.encode(chunk, prompt), tell)
         index.save(self.settings.cache / "indexes" / key.folder_name)
         return index
 

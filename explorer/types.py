@@ -30,6 +30,18 @@ class Finding:
     end: int
 
 
+Verdict = Literal["agrees", "contradicts", "uncertain", "not mentioned"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What a report says about one finding that was asked for."""
+
+    asked: Finding
+    verdict: Verdict
+    found: Finding | None  # what in the report decided; None if it is not mentioned
+
+
 @dataclass(frozen=True)
 class StudyMeta:
     """What is known about a study beside its text."""
@@ -95,6 +107,7 @@ class Hit:
     report: Report
     identical: tuple[str, ...] = ()  # other studies with the very same text in this scope
     closer_than: float | None = None  # share of unrelated pairs this score is above, 0–1; None if unknown
+    agreement: tuple[Agreement, ...] = ()  # one for each finding of a text query, in the order asked
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class LoraConfig:
     r: int = 16
     alpha: int = 32
     dropout: float = 0.05
+    first_layer: int = 0  # layers below stay as they are, and cost no backward pass
 
 
 @dataclass(frozen=True)
@@ -148,12 +149,20 @@ def _add_lora(tower: ReportTower, lora: LoraConfig) -> None:
     for parameter in tower.decoder.parameters():
         parameter.requires_grad_(False)
     config = PeftLora(
-        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(ALL_TARGETS), bias="none"
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(ALL_TARGETS),
+        layers_to_transform=list(range(lora.first_layer, tower.config.layers)),
+        layers_pattern="layers",
+        bias="none",
     )
     inject_adapter_in_model(config, tower.decoder)
     for module in tower.modules():
         if isinstance(module, LoraLayer):
             module.cast_input_dtype_enabled = False  # autocast decides; a second cast each way costs a third of a step
+            module.lora_A.float()  # peft takes the base's bf16, in which small updates round to nothing
+            module.lora_B.float()
 
 
 def export(recipe: ContrastiveRecipe, run: Run, folder: Path) -> None:

@@ -79,6 +79,7 @@ def says_the_same(pairs: Sequence[Pair]) -> np.ndarray:
 
 
 FilmSplit = Literal["train", "choosing", "reporting"]
+FRONTAL = ("PA", "AP", "")
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,11 @@ def images_folder() -> Path:
 
 
 def films(folder: Path, sources: Sequence[str], split: FilmSplit) -> tuple[Film, ...]:
-    """Return the frontal films of a split whose labels are known, in the manifest's order."""
+    """Return the frontal films of a split, in the manifest's order; a film of unknown view counts as frontal."""
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as lines:
         rows = [row for row in csv.DictReader(lines) if row["source"] in sources]
     found = (_film(folder, row) for row in rows if film_split(row["patient"]) == split)
-    return tuple(film for film in found if film.view != "L")
+    return tuple(film for film in found if film.view in FRONTAL)
 
 
 def _film(folder: Path, row: dict[str, str]) -> Film:

@@ -55,7 +55,9 @@ def task2(encoders: Sequence[str], corpus: Corpus, split: Split) -> list[Row]:
         about, scores = _scores(encoder, findings, distinct, studies)
         ranks = answer_ranks(scores, answers)
         parts = {"all": np.ones_like(seen), "unseen": ~seen, "seen": seen}
-        figures = {name: _recalls(ranks[part], answers[part], len(distinct)) for name, part in parts.items()}
+        figures = {
+            name: _recalls(ranks[part], answers[part], len(distinct)) for name, part in parts.items() if part.any()
+        }
         rows.append({"task": "2", "split": split, "n_distinct": len(distinct), **about, "figures": figures})
     return rows
 
@@ -121,7 +123,7 @@ def multimodal(encoders: Sequence[str], corpus: Corpus, split: Split) -> list[Ro
             "floor": precision_at(relevant[:, constant], 5),
         }
         about = {"encoder": encoder, "revision": dual.image.info.revision, "precision": dual.image.info.precision}
-        figures = {name: _by_patient(shown, values, part) for name, part in _parts(shown).items()}
+        figures = {name: _by_patient(shown, values, part) for name, part in _parts(shown).items() if part.any()}
         rows.append({"task": "multimodal", "split": split, "reports": len(reports), **about, "figures": figures})
     return rows
 

@@ -91,9 +91,10 @@ class Run:
             curve.write(json.dumps({key: round(value, 5) for key, value in entry.items()}) + "\n")
 
     def curve(self) -> list[dict[str, float]]:
-        """Return the curve so far."""
+        """Return the curve so far; a last line that a kill cut short is not part of it."""
         file = self.folder / "curve.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def save(self, step: int, tensors: Mapping[str, Tensor], best: float) -> None:
         """Save a state in a folder of its own, then drop the older ones."""
@@ -111,6 +112,7 @@ class Run:
             step = int(state.manifest["step"])
             self._drop_curve_from(step)
             return step, state.tensors(), float(state.manifest["best"])
+        self._drop_curve_from(0)
         return 0, {}, -math.inf
 
     def _drop_curve_from(self, step: int) -> None:
@@ -221,7 +223,8 @@ def _load_state(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Map
                 targets[rest].copy_(value)
             else:
                 moment, _, name = rest.partition(".")
-                optimizer.state[parameters[name]][moment] = value
+                of_parameter = optimizer.state[parameters[name]]
+                of_parameter[moment] = value if moment == "step" else value.to(parameters[name])
 
 
 def _progress(first: int, steps: int) -> Iterator[int]:

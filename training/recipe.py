@@ -26,7 +26,9 @@ def load_recipe(file: Path, record: type[Record]) -> Record:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecipeError(f"There is no recipe {file.name}.") from None
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise RecipeError(f"The recipe {file.name} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"The recipe {file.name} is not TOML: {error}.") from error
     return _record(record, table, where=file.name)
 
@@ -45,9 +47,13 @@ def _record(record: type[Record], table: dict[str, Any], where: str) -> Record:
 
 def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - any TOML value against any type
     if is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise RecipeError(f"{where}: expected a table, got {value!r}.")
         return _record(hint, value, where)
     origin, allowed = get_origin(hint), get_args(hint)
     if origin is tuple:
+        if not isinstance(value, list):
+            raise RecipeError(f"{where}: expected an array, got {value!r}.")
         return tuple(_value(allowed[0], item, where) for item in value)
     if origin is not None:  # Literal
         if value not in allowed:

@@ -35,9 +35,9 @@ def readme_with(text: str, measured: str) -> str:
 def _task2(rows: Sequence[Mapping[str, Any]]) -> str:
     first = rows[0]["figures"]
     lines = [
-        f"Findings → impression, {rows[0]['split']} split: {first['all']['n']} studies, {rows[0]['n_distinct']} distinct "
-        f"impressions; {first['unseen']['n']} studies whose impression does not occur in training. Recall with 95 % "
-        "bootstrap interval.",
+        f"Findings → impression, {rows[0]['split']} split: {first['all']['n']} studies, "
+        f"{rows[0]['n_distinct']} distinct impressions; the impression of {first['unseen']['n']} studies does not "
+        "occur in training. Recall with 95 % bootstrap interval.",
         "",
         "| ranker | R@1 | R@5 | R@10 | unseen R@1 | unseen R@10 | precision | checkpoint |",
         "|---|---|---|---|---|---|---|---|",
@@ -55,10 +55,10 @@ def _task2(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _multimodal(row: Mapping[str, Any]) -> str:
     lines = [
-        f"Film → reports with `{row['encoder']}` (checkpoint {row['revision'][:8]}, {row['precision']}), aligned through "
-        f"findings, not through paired reports: share of the first five among {row['reports']} {row['split']}-split "
-        "reports that have a finding in common with the film. NIH ChestX-ray14 films of patients no training has seen; "
-        "averaged within a patient, interval over patients.",
+        f"Film → reports with `{row['encoder']}` (checkpoint {row['revision'][:8]}, {row['precision']}), aligned "
+        f"through findings, not through paired reports: share of the first five among {row['reports']} "
+        f"{row['split']}-split reports that have a finding in common with the film. NIH ChestX-ray14 films of patients "
+        "no training has seen; averaged within a patient, interval over patients.",
         "",
         "| films | patients | n films | precision@5 | floor: the same five for all | chance |",
         "|---|---|---|---|---|---|",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -145,7 +146,8 @@ def test_vectors_of_another_revision_are_not_used(explorer, towers):
 
 
 def test_rebuilding_makes_the_vectors_of_both_spaces_anew(explorer, towers):
-    explorer.prepare()
+    explorer.prepare("text")
+    explorer.prepare("image")
     explorer.rebuild("words", "report")
 
     assert [count for count, _ in towers.one.asked] == [4, 4]
@@ -154,10 +156,43 @@ def test_rebuilding_makes_the_vectors_of_both_spaces_anew(explorer, towers):
 
 def test_progress_tells_what_is_made_and_ends_at_one(explorer):
     told: list[tuple[str, float]] = []
-    explorer.prepare(lambda what, share: told.append((what, share)))
+    explorer.prepare("text", lambda what, share: told.append((what, share)))
+    explorer.prepare("image", lambda what, share: told.append((what, share)))
 
-    assert told[-1][1] == 1.0
-    assert {what for what, _ in told} == {"Encoding reports with words", "Encoding reports with words for image search"}
+    assert told == [("Encoding reports with words", 1.0), ("Encoding reports with words for image search", 1.0)]
+
+
+def test_who_waits_for_vectors_in_the_making_is_told_how_far_they_are(explorer, towers):
+    begun, go_on, told = threading.Event(), threading.Event(), []
+    encode = towers.one.encode
+
+    def slow(texts, instruction=""):
+        begun.set()
+        go_on.wait(20)
+        return encode(texts, instruction)
+
+    towers.one.encode = slow
+    making = threading.Thread(target=explorer.prepare, args=("text",))
+    making.start()
+    begun.wait(20)
+
+    def waiting(what, share):
+        told.append((what, share))
+        go_on.set()
+
+    explorer.by_text("nodule", encoder="words", progress=waiting)
+    making.join()
+
+    assert told
+    assert [count for count, _ in towers.one.asked] == [4, 1]
+
+
+def test_every_hit_says_how_it_agrees_with_the_findings_asked_for_in_shorthand(explorer):
+    result = explorer.by_text("R PTX", encoder="words", k=4)
+
+    verdicts = {hit.report.id: [(one.asked.name, one.verdict) for one in hit.agreement] for hit in result.hits}
+    assert verdicts["ours:2"] == [("Pneumothorax", "agrees")]
+    assert verdicts["ours:5"] == [("Pneumothorax", "not mentioned")]
 
 
 def test_words_alone_are_ranked_by_bm25(explorer):

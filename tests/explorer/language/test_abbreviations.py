@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from explorer.corpora import openi
 from explorer.corpora.split import in_split
-from explorer.errors import CorpusMissing, Damaged
+from explorer.errors import Damaged
+from explorer.language.abbreviation_card import abbreviation_card, plain_sentences, read_cases
 from explorer.language.abbreviations import Expander, Span
 from explorer.language.lexicon import LEXICONS, Lexicon
 from models.interfaces import EncoderInfo, Vectors
@@ -27,10 +28,7 @@ AMBIGUOUS = ("CT", "PE", "MS", "RA", "LA", "PA", "AP", "CM", "BS", "L", "ETT", "
 
 
 def cases(name: str) -> list[tuple[str, str, str]]:
-    lines = (HERE / name).read_text(encoding="utf-8").splitlines()
-    rows = [tuple(line.split("\t")) for line in lines if not line.startswith("#")][1:]
-    assert all(len(row) == 3 for row in rows)
-    return rows  # type: ignore[return-value]
+    return [(case.kind, case.text, case.expected) for case in read_cases(HERE / name)]
 
 
 FIRST = cases("abbreviation_cases.tsv")
@@ -320,27 +318,16 @@ def test_a_very_long_note_takes_no_more_than_its_length_warrants() -> None:
 # --- plain sentences of real reports
 
 
-def plain_sentences() -> list[str]:
-    """Sentences in which only the first word has a capital and every word looks like one, by a rule of its own."""
-    word = re.compile(r"[a-z]{3,}(?:-[a-z]{3,})?")
-    small = {"a", "an", "as", "at", "be", "by", "if", "in", "is", "it", "no", "of", "on", "or", "to", "we"}
-    found: dict[str, None] = {}
-    for report in in_split(openi.read().reports, "test"):
-        for section in ("findings", "impression"):
-            for sentence in re.split(r"(?<=[.!?])\s+", report.sections.get(section, "")):
-                words = sentence.rstrip(".!?").replace(",", "").replace(";", "").split()
-                lowered = [word_.lower() if i == 0 and word_[1:].islower() else word_ for i, word_ in enumerate(words)]
-                spelled = all(w in small or (word.fullmatch(w) and re.search("[aeiouy]", w)) for w in lowered)
-                if len(words) >= 3 and spelled:
-                    found[sentence] = None
-    return list(found)
-
-
 def test_500_plain_sentences_of_the_test_split_are_not_changed() -> None:
-    try:
-        sentences = plain_sentences()
-    except CorpusMissing:
-        pytest.skip("the package that carries the Open-I reports is not installed")
+    sentences = plain_sentences(in_split(openi.read().reports, "test"))
     chosen = np.random.default_rng(0).permutation(len(sentences))[:500]
     assert len(chosen) == 500
     assert [i for i in chosen if EXPANDER.expand(sentences[i]).expanded != sentences[i]] == []
+
+
+def test_the_card_counts_right_notes_and_untouched_sentences(tmp_path: Path) -> None:
+    file = tmp_path / "two.tsv"
+    file.write_text("kind\ttext\texpected\nplain\tNo PTX.\tNo pneumothorax.\nplain\tNo PTX.\tNo fracture.\n")
+    card = abbreviation_card([file])
+    assert "two: 1 of 2 notes right (50.0%)" in card
+    assert "Plain test-split sentences changed: 0 of 500" in card

@@ -1,0 +1,139 @@
+"""Speeds as ratios, both sides in one run: `make bench`.
+
+Each line sets what this project does against what one would otherwise write. A ratio above 1 means faster here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+TEXTS = [
+    f"Small right pleural effusion number {n}. The heart is enlarged. No pneumothorax is seen today." for n in range(64)
+]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Seconds for the same work, here and otherwise; the best of several runs each."""
+
+    what: str
+    here: float
+    otherwise: float
+
+    def __str__(self) -> str:
+        ratio = self.otherwise / self.here
+        return f"{self.what:<62} {self.here * 1e3:9.1f} ms {self.otherwise * 1e3:9.1f} ms  {ratio:6.2f}×"
+
+
+def best(work: Callable[[], object], runs: int = 3) -> float:
+    work()
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def decoder_against_library() -> Comparison:
+    """Our decoder in the chosen precision against the library's class in fp32, same layers and texts."""
+    import torch
+    from transformers import LlamaConfig, LlamaModel
+
+    from models.packaged import smollm2
+    from models.precision import place
+    from models.registry import decoder_tower
+    from models.text import TextTokenizer, TowerConfig, in_buckets, pad
+
+    config = TowerConfig(layers=12, attention="causal")
+    tower, tokenizer = decoder_tower(smollm2(), config)
+    library = LlamaModel(
+        LlamaConfig(
+            vocab_size=49152,
+            hidden_size=576,
+            intermediate_size=1536,
+            num_hidden_layers=12,
+            num_attention_heads=9,
+            num_key_value_heads=3,
+            rope_parameters={"rope_type": "default", "rope_theta": 1e5},
+        )
+    ).eval()
+    library.load_state_dict(tower.decoder.state_dict())
+    pairs = TextTokenizer(tokenizer, 512).pairs(TEXTS, [""] * len(TEXTS))
+    batch, placement = pad(pairs), place()
+    tower.eval().decoder.to(placement.dtype)
+    with torch.inference_mode():
+        here = best(lambda: in_buckets(tower, pairs, placement.device, 4096))
+        otherwise = best(lambda: library(input_ids=batch.ids, attention_mask=batch.attended.long()))
+    return Comparison("64 reports through 12 layers, against transformers fp32", here, otherwise)
+
+
+def search_against_sorting() -> Comparison:
+    """Exact search in our index against sorting all scores in numpy."""
+    from explorer.index import IndexKey, ReportIndex
+
+    rows = np.random.default_rng(0).normal(size=(60_000, 256)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    key = IndexKey("made-up", "", "report", "random", "report", "cosine", "", 256)
+    ids = [f"s:{n:05d}" for n in range(len(rows))]
+    stream = iter(np.array_split(rows, range(0, len(rows), 1)[1:]))
+    index = ReportIndex.build(
+        key, ids, ids, lambda chunk: np.concatenate([next(stream) for _ in chunk]), lambda done, total: None
+    )
+    query = rows[:1]
+    here = best(lambda: index.search(query, 10, None))
+    otherwise = best(lambda: np.argsort(-(query @ rows.T), axis=1)[:, :10])
+    return Comparison("10 of 60,000 reports, against numpy argsort", here, otherwise)
+
+
+def film_against_plain_pydicom() -> Comparison:
+    """A DICOM through the warm sandbox against pydicom in this process, which bounds nothing."""
+    from io import BytesIO
+
+    from pydicom import dcmread
+    from pydicom.pixels import apply_voi_lut
+
+    from explorer.intake.examples import example_film
+    from explorer.intake.sandbox import Intake
+    from explorer.settings import Limits
+
+    data = example_film()
+
+    def plain() -> object:
+        dataset = dcmread(BytesIO(data))
+        return apply_voi_lut(dataset.pixel_array, dataset)
+
+    with Intake(Limits()) as intake:
+        here = best(lambda: intake.read(data))
+    return Comparison("a 1955×1841 radiograph, against pydicom without a sandbox", here, best(plain))
+
+
+def start_against_imports() -> Comparison:
+    """Loading the default report tower against importing the library class it replaces."""
+    here = best(lambda: _python("from models.registry import load_text_encoder; load_text_encoder('pocket')"), runs=2)
+    otherwise = best(lambda: _python("import torch; from transformers import LlamaModel"), runs=2)
+    return Comparison("a loaded tower, against importing transformers' Llama", here, otherwise)
+
+
+def _python(code: str) -> None:
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def comparisons() -> Iterator[Comparison]:
+    yield decoder_against_library()
+    yield search_against_sorting()
+    yield film_against_plain_pydicom()
+    yield start_against_imports()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{'':<62} {'here':>12} {'otherwise':>12}\n")
+    for comparison in comparisons():
+        sys.stdout.write(f"{comparison}\n")
+        sys.stdout.flush()
