@@ -73,7 +73,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        expected = dict(manifest["files"])
+        expected = {TENSORS: manifest["files"][TENSORS], **manifest["files"]}
     except FileNotFoundError:
         raise WeightsMissing(f"There are no weights named {folder.name!r} on this machine.") from None
     except (ValueError, KeyError, TypeError) as error:

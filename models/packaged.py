@@ -61,14 +61,14 @@ def efficientnet_lite0(keys: list[str]) -> dict[str, Tensor]:
     """Return the packaged ImageNet weights under timm's names for `tf_efficientnet_lite0`.
 
     Args:
-        keys: the state dict keys of the timm model, in order. The package's file holds the same tensors in the same
-            order under other names.
+        keys: the state dict keys of the timm model without its classifier, in order. The package's file holds the same
+            tensors in the same order under other names.
 
     Raises:
         WeightsDamaged: the two lists differ in length.
     """
     (file,) = sorted(_packaged(*EFFICIENTNET_FOLDER).glob("*.pth"))
-    values = list(read_pytorch_file(file).values())
+    values = [value for key, value in read_pytorch_file(file).items() if not key.startswith("_fc.")]
     if len(values) != len(keys):
         raise WeightsDamaged("The packaged EfficientNet weights are not those of lite0. Reinstall the package.")
     return dict(zip(keys, values, strict=True))

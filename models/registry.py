@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from models.bidirectional import DecoderConfig
-from models.checkpoint import Checkpoint, digest_of, open_checkpoint
-from models.interfaces import Dual, EncoderInfo, TextEncoder, UnknownTower, WeightsDamaged
+from models.checkpoint import MANIFEST, Checkpoint, digest_of, open_checkpoint
+from models.interfaces import Dual, EncoderInfo, TextEncoder, UnknownTower, WeightsDamaged, WeightsMissing
 from models.packaged import TOKENIZER, smollm2
 from models.precision import DeviceName, Placement, Precision, place
 from models.text import DecoderTextEncoder, ReportTower, TextTokenizer, TowerConfig, merge_lora
@@ -45,7 +48,9 @@ def load_text_encoder(
         from models.baselines import minilm_encoder
 
         return minilm_encoder(placement)
-    return _trained(_folder(name_or_folder, names()) / "text", placement)
+    folder = _folder(name_or_folder, names())
+    with _fitting(folder):
+        return _trained(folder / "text", placement)
 
 
 def load_dual(name_or_folder: str | Path, *, precision: Precision = "auto", device: DeviceName = "auto") -> Dual:
@@ -55,9 +60,10 @@ def load_dual(name_or_folder: str | Path, *, precision: Precision = "auto", devi
     folder = _folder(name_or_folder, dual_names())
     placement = place(precision, device)
     dual, text = open_checkpoint(folder / "dual"), open_checkpoint(folder / "text")
-    if dual.manifest["text_revision"] != text.revision:
-        raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")
-    return open_dual(dual, *open_trained_tower(folder / "text", placement), placement)
+    with _fitting(folder):
+        if dual.manifest["text_revision"] != text.revision:
+            raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")
+        return open_dual(dual, *open_trained_tower(folder / "text", placement), placement)
 
 
 def decoder_tower(base: Checkpoint, config: TowerConfig) -> tuple[ReportTower, Tokenizer]:
@@ -70,9 +76,20 @@ def decoder_tower(base: Checkpoint, config: TowerConfig) -> tuple[ReportTower, T
 
 def _folder(name_or_folder: str | Path, known: tuple[str, ...]) -> Path:
     folder = ASSETS / name_or_folder if name_or_folder in known else Path(name_or_folder)
-    if name_or_folder not in known and not (folder / "text" / "manifest.json").is_file():
-        raise UnknownTower(f"There is no encoder {folder.name!r}. Known: {', '.join(known)}; or a trained folder.")
-    return folder
+    if (folder / "text" / MANIFEST).is_file():
+        return folder
+    if name_or_folder in known:
+        raise WeightsMissing(f"The weights of {folder.name!r} did not come with this copy. Choose another encoder.")
+    raise UnknownTower(f"There is no encoder {folder.name!r}. Known: {', '.join(known)}; or a trained folder.")
+
+
+@contextmanager
+def _fitting(folder: Path) -> Iterator[None]:
+    """Say that weights, manifest and code do not belong together, where the manifest lacks what the code reads."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise WeightsDamaged(f"The weights {folder.name!r} do not fit this version. Fetch them again.") from error
 
 
 def _base(placement: Placement) -> TextEncoder:
@@ -106,10 +123,13 @@ def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower,
     config = TowerConfig(**trained.manifest["tower"])
     tower, tokenizer = decoder_tower(base, config)
     tensors = trained.tensors()
-    merge_lora(tower.decoder, _below(tensors, "lora."), trained.manifest["lora_scale"])
+    lora_scale = trained.manifest["lora_scale"]
+    merge_lora(tower.decoder, _below(tensors, "lora."), lora_scale)
+    tower.pooling.load_state_dict(_below(tensors, "pooling."))
     if tower.whitening is not None:
-        tower.whitening.load_state_dict({key: value.float() for key, value in _below(tensors, "whitening.").items()})
-    revision = digest_of(base.revision, trained.revision, json.dumps(_plain(config)), placement.precision)
+        tower.whitening.load_state_dict(_below(tensors, "whitening."))
+    deciding = json.dumps([_plain(config), lora_scale])
+    revision = digest_of(base.revision, trained.revision, deciding, placement.precision)
     info = EncoderInfo(
         trained.manifest["name"],
         "report",
@@ -124,8 +144,8 @@ def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower,
     return tower, TextTokenizer(tokenizer, config.max_tokens), info
 
 
-def _below(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value.float() for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def _plain(config: TowerConfig) -> dict[str, Any]:

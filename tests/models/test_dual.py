@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from tiny_towers import CPU, byte_tokenizer, shaken, tiny_info, tiny_tower
+from torch.nn import functional as F
+
+from models.checkpoint import open_checkpoint, save_checkpoint
+from models.dual import DualConfig, FilmEncoder, ImageSide, TextProjection, open_dual
+from models.interfaces import ImageEncoder, TextEncoder
+from models.text import TextTokenizer, pad
+from models.vision import VisionConfig, normalised, whole_film
+
+CONFIG = DualConfig(VisionConfig("test_efficientnet", 48), text_dim=64, dim=16)
+ABOUT = {"dual": asdict(CONFIG), "note": "toy"}
+FILMS = [
+    np.random.default_rng(number).integers(0, 256, shape, dtype=np.uint8)
+    for number, shape in enumerate([(60, 48), (48, 48), (100, 30), (7, 9)])
+]
+
+
+def tiny_side():
+    torch.manual_seed(0)
+    return shaken(ImageSide(CONFIG))
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return FilmEncoder(tiny_side(), tiny_info(0, dim=16), CPU)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    parts = {"projection": shaken(TextProjection(CONFIG)), "image": tiny_side()}
+    tensors = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
+    save_checkpoint(tmp_path / "dual", tensors, ABOUT)
+    return open_checkpoint(tmp_path / "dual"), parts
+
+
+def opened(checkpoint):
+    return open_dual(checkpoint, tiny_tower(), TextTokenizer(byte_tokenizer(), 512), tiny_info(), CPU)
+
+
+def test_films_become_unit_rows(encoder):
+    vectors = encoder.encode(FILMS)
+    assert isinstance(encoder, ImageEncoder)
+    assert vectors.shape == (4, 16)
+    assert vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_no_films_give_no_rows(encoder):
+    assert encoder.encode([]).shape == (0, 16)
+
+
+def test_a_films_vector_never_depends_on_its_batch_mates(encoder):
+    films = FILMS * 10  # more than one batch
+    together = encoder.encode(films)
+    alone = np.concatenate([encoder.encode([film]) for film in FILMS])
+    assert np.abs(together - np.tile(alone, (10, 1))).max() < 1e-5
+
+
+def test_different_films_get_different_vectors(encoder):
+    vectors = encoder.encode(FILMS)
+    assert (vectors @ vectors.T)[~np.eye(4, dtype=bool)].max() < 0.9999
+
+
+def test_both_towers_share_one_space_of_unit_rows(trained):
+    dual = opened(trained[0])
+    texts, films = dual.text.encode(["Clear.", "Effusion."]), dual.image.encode(FILMS)
+    assert isinstance(dual.text, TextEncoder)
+    assert texts.shape == (2, 16)
+    assert films.shape == (4, 16)
+    assert np.allclose(np.linalg.norm(texts, axis=1), 1, atol=1e-6)
+
+
+def test_a_text_is_projected_after_its_tower_and_a_film_goes_through_its_own(trained):
+    checkpoint, parts = trained
+    dual = opened(checkpoint)
+    with torch.inference_mode():
+        film = F.normalize(parts["image"](normalised([whole_film(FILMS[0], 48)])), dim=-1).numpy()
+        pooled = tiny_tower()(pad(TextTokenizer(byte_tokenizer(), 512).pairs(["Clear."], [""])))
+        norm, linear = parts["projection"]
+        text = F.normalize(linear(F.layer_norm(pooled, (64,), norm.weight, norm.bias)), dim=-1).numpy()
+    assert np.abs(dual.image.encode(FILMS[:1]) - film).max() < 1e-5
+    assert np.abs(dual.text.encode(["Clear."]) - text).max() < 1e-5
+
+
+def test_the_description_says_which_space_and_what_falls_short(trained):
+    dual = opened(trained[0])
+    text, image = dual.text.info, dual.image.info
+    assert (text.space, text.dim, text.note, text.max_tokens, text.instructed) == ("image", 16, "toy", 512, True)
+    assert (image.space, image.dim, image.note, image.max_tokens, image.instructed) == ("image", 16, "toy", 0, False)
+    assert text.revision == image.revision != tiny_info().revision
+
+
+def test_another_projection_is_another_revision(trained, tmp_path):
+    checkpoint, _ = trained
+    tensors = checkpoint.tensors()
+    tensors["projection.1.bias"] += 1
+    save_checkpoint(tmp_path / "other", tensors, ABOUT)
+    assert opened(open_checkpoint(tmp_path / "other")).text.info.revision != opened(checkpoint).text.info.revision

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+
+from models import registry
+from models.checkpoint import MANIFEST, TENSORS, open_checkpoint, save_checkpoint
+from models.dual import DualConfig, ImageSide, TextProjection
+from models.interfaces import TowerError, UnknownTower, WeightsDamaged, WeightsMissing
+from models.registry import dual_names, load_dual, load_text_encoder, names
+from models.text import TowerConfig
+from models.vision import VisionConfig
+
+TOWER = TowerConfig(layers=1, attention="causal", pooling="latent_attention", whitening=True, max_tokens=32)
+DUAL = DualConfig(VisionConfig("test_efficientnet", 32), text_dim=576, dim=16)
+NOTES = ["Small left effusion.", "Clear lungs.", "A tube ends above the carina, no air leak is seen on either side."]
+
+
+def report_tensors(seed=0):
+    """What training leaves behind, in the layout that is shipped: an adapter, the pooling and the whitening, fp16."""
+    draw = torch.Generator().manual_seed(seed)
+    shapes = {
+        "lora.layers.0.self_attn.q_proj.lora_A": (4, 576),
+        "lora.layers.0.self_attn.q_proj.lora_B": (576, 4),
+        "lora.layers.0.mlp.down_proj.lora_A": (4, 1536),
+        "lora.layers.0.mlp.down_proj.lora_B": (576, 4),
+        "whitening.centre": (576,),
+        "whitening.linear.weight": (576, 576),
+        "pooling.latent_attn.latents": (512, 576),
+        "pooling.latent_attn.multihead_attn.in_proj_weight": (3 * 576, 576),
+        "pooling.latent_attn.multihead_attn.in_proj_bias": (3 * 576,),
+        "pooling.latent_attn.multihead_attn.out_proj.weight": (576, 576),
+        "pooling.latent_attn.multihead_attn.out_proj.bias": (576,),
+        "pooling.latent_attn.mlp.0.weight": (576, 576),
+        "pooling.latent_attn.mlp.0.bias": (576,),
+        "pooling.latent_attn.mlp.2.weight": (576, 576),
+        "pooling.latent_attn.mlp.2.bias": (576,),
+    }
+    return {key: (0.1 * torch.randn(shape, generator=draw)).half() for key, shape in shapes.items()}
+
+
+def write_towers(folder):
+    about = {"name": "toy", "tower": asdict(TOWER), "lora_scale": 2.0}
+    save_checkpoint(folder / "text", report_tensors(), about)
+    torch.manual_seed(0)
+    parts = {"projection": TextProjection(DUAL), "image": ImageSide(DUAL)}
+    tensors = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
+    revision = open_checkpoint(folder / "text").revision
+    save_checkpoint(folder / "dual", tensors, {"dual": asdict(DUAL), "text_revision": revision, "note": "toy pair"})
+    return folder
+
+
+def rewrite_manifest(folder, **changes):
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) | changes
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return write_towers(tmp_path_factory.mktemp("towers"))
+
+
+@pytest.fixture(scope="module")
+def encoder(trained):
+    return load_text_encoder(trained, precision="fp32", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def dual(trained):
+    return load_dual(trained, precision="fp32", device="cpu")
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "towers")
+
+
+def test_every_name_is_listed():
+    assert names() == ("pocket", "base", "minilm")
+    assert dual_names() == ("pocket",)
+
+
+@pytest.mark.parametrize("name", ["pocketz", "", "../assets", "no/such/folder", "\0"])
+def test_an_unknown_name_is_answered_with_the_known_ones(name):
+    with pytest.raises(UnknownTower, match="Known: pocket, base, minilm; or a trained folder"):
+        load_text_encoder(name)
+    with pytest.raises(UnknownTower, match="Known: pocket; or a trained folder"):
+        load_dual(name)
+
+
+def test_a_report_tower_without_a_shared_space_is_no_dual():
+    with pytest.raises(UnknownTower):
+        load_dual("minilm")
+
+
+def test_a_message_names_no_path(tmp_path):
+    with pytest.raises(UnknownTower) as refused:
+        load_text_encoder(tmp_path / "mine")
+    assert "'mine'" in str(refused.value)
+    assert str(tmp_path) not in str(refused.value)
+
+
+def test_a_known_name_without_its_weights_says_which_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "ASSETS", tmp_path)
+    with pytest.raises(WeightsMissing, match="The weights of 'pocket' did not come with this copy"):
+        load_text_encoder("pocket")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is present")
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read():
+    with pytest.raises(TowerError, match="CUDA"):
+        load_text_encoder("base", device="cuda")
+
+
+def test_a_trained_folder_describes_itself(encoder):
+    info = encoder.info
+    assert (info.name, info.space, info.dim, info.max_tokens) == ("toy", "report", 576, 32)
+    assert (info.score, info.precision, info.device, info.instructed) == ("cosine", "fp32", "cpu", True)
+
+
+def test_a_trained_folders_vectors_never_depend_on_batch_mates(encoder):
+    together = encoder.encode(NOTES, "Find")
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+    assert np.abs(together - np.concatenate([encoder.encode([note], "Find") for note in NOTES])).max() < 1e-5
+
+
+def test_every_trained_tensor_reaches_the_tower(encoder, trained, copy):
+    """Adapter, whitening and pooling: with any of them changed, vectors and revision change."""
+    tensors = report_tensors()
+    for part in ("lora.", "whitening.", "pooling."):
+        changed = {key: value + 0.05 if key.startswith(part) else value for key, value in tensors.items()}
+        save_checkpoint(copy / "text", changed, {"name": "toy", "tower": asdict(TOWER), "lora_scale": 2.0})
+        other = load_text_encoder(copy, precision="fp32", device="cpu")
+        assert np.abs(other.encode(NOTES) - encoder.encode(NOTES)).max() > 1e-3, part
+        assert other.info.revision != encoder.info.revision
+
+
+def test_both_towers_share_a_space_of_their_own(dual, encoder):
+    texts = dual.text.encode(NOTES)
+    films = dual.image.encode([np.full((40, 30), 90, dtype=np.uint8), np.eye(50, dtype=np.uint8)])
+    assert texts.shape == (3, 16)
+    assert films.shape == (2, 16)
+    assert dual.text.info.space == dual.image.info.space == "image"
+    assert dual.text.info.revision == dual.image.info.revision != encoder.info.revision
+    assert dual.image.info.note == "toy pair"
+
+
+def test_towers_that_were_not_trained_together_are_refused(copy):
+    save_checkpoint(copy / "text", report_tensors(seed=1), {"name": "toy", "tower": asdict(TOWER), "lora_scale": 2.0})
+    with pytest.raises(WeightsDamaged, match="were not trained together"):
+        load_dual(copy)
+
+
+def test_a_folder_without_an_image_side_is_refused(copy):
+    shutil.rmtree(copy / "dual")
+    with pytest.raises(WeightsMissing, match="'dual'"):
+        load_dual(copy)
+
+
+@pytest.mark.parametrize("part", ["text", "dual"])
+def test_damaged_weights_are_refused(copy, part):
+    content = bytearray((copy / part / TENSORS).read_bytes())
+    content[-1] ^= 1
+    (copy / part / TENSORS).write_bytes(content)
+    with pytest.raises(WeightsDamaged, match=f"weights '{part}' is damaged"):
+        load_dual(copy)
+
+
+def test_a_manifest_of_another_version_is_damage_and_no_traceback(copy):
+    rewrite_manifest(copy / "text", tower={"depth": 1})
+    with pytest.raises(WeightsDamaged, match="do not fit this version"):
+        load_text_encoder(copy)
+    manifest = json.loads((copy / "dual" / MANIFEST).read_text(encoding="utf-8"))
+    del manifest["text_revision"]
+    (copy / "dual" / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(WeightsDamaged, match="do not fit this version"):
+        load_dual(copy)
