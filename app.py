@@ -1,0 +1,74 @@
+"""Start the web app: settings → explorer.compose → UI → hardened launch; nothing else.
+
+python app.py [--host 127.0.0.1] [--port 7860] [--corpus openi] [--encoder pocket] [--auth USER:PASS]
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from explorer.errors import CxrError
+from explorer.settings import Settings
+from explorer.ui.launch import Door, closed_environment, serve
+
+HERE = Path(__file__).parent
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted; return 0, or 2 if the app cannot start."""
+    options = _parser().parse_args(arguments)
+    try:
+        door = Door(options.host, options.port, options.auth)
+        run(Settings(corpus=options.corpus, encoder=options.encoder), door)
+    except (CxrError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def run(settings: Settings, door: Door) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with closed_environment():
+        from explorer.compose import compose
+        from explorer.ui.blocks import build_blocks
+
+        explorer = compose(settings)
+        blocks = build_blocks(explorer)
+        address = serve(
+            blocks, door, upload_bytes=settings.limits.upload_bytes, blocked=(settings.cache, HERE / "assets")
+        )
+        sys.stdout.write(f"CXR Report Explorer is at {address}\n")
+        sys.stdout.flush()
+        stop.wait()
+        blocks.close(verbose=False)
+        explorer.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = Settings()
+    parser = argparse.ArgumentParser(description="Search chest X-ray reports by dictated text or by radiograph.")
+    parser.add_argument("--host", default=Door.host, help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=Door.port)
+    parser.add_argument("--corpus", default=default.corpus, help="reports to search in")
+    parser.add_argument("--encoder", default=default.encoder, help="encoder chosen at first")
+    parser.add_argument("--auth", type=_user_and_password, metavar="USER:PASS", help="needed beyond this machine")
+    return parser
+
+
+def _user_and_password(text: str) -> tuple[str, str]:
+    user, colon, password = text.partition(":")
+    if not (user and colon and password):
+        raise argparse.ArgumentTypeError("write it as USER:PASS, neither of them empty")
+    return user, password
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""A small engine with made-up reports, so that the page can be tested without a tower."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+import numpy as np
+
+from explorer.errors import BadQuery, NotAnImage
+from explorer.settings import Settings
+from explorer.store import CorpusInfo
+from explorer.types import Filters, Hit, Query, QueryImage, Report, Scope, SearchResult, StudyMeta
+
+CORPUS = CorpusInfo(
+    name="made-up",
+    title="Made-up reports",
+    licence="CC BY 4.0",
+    attribution="Written for the tests of this project",
+    sha256="0" * 64,
+    studies=3_955,
+    sections={"findings": 3_400, "impression": 3_900, "indication": 3_800},
+    scopes={"report": 3_930, "findings": 3_400, "impression": 3_900},
+)
+TEXTS = (
+    (
+        "A right-sided chest tube ends near the apex. A thin pleural line remains at the right apex, about XXXX "
+        "wide, smaller than before. The left lung is clear. No shift of the mediastinum.",
+        "Small residual right apical pneumothorax with the chest tube in place.",
+    ),
+    ("", "Right chest tube. No pneumothorax is seen any more."),
+    (
+        "Coarse reticular opacities at both lung bases, low lung volumes. The heart is borderline in size. No "
+        "effusion. The hila are not enlarged, and the aorta is calcified at the arch as XXXX XXXX described.",
+        "Basal reticular opacities, most likely fibrosis; compare with older films if there are any.",
+    ),
+    ("Heart and mediastinum are normal. Both lungs are clear. No effusion, no pneumothorax.", "Normal chest."),
+)
+
+
+def report(number: int) -> Report:
+    findings, impression = TEXTS[number % len(TEXTS)]
+    sections = {"findings": findings, "impression": impression, "indication": "Shortness of breath, XXXX."}
+    codes = ("Pneumothorax/right/apex/small", "Catheters, Indwelling/thorax/right") if number % 3 == 0 else ("normal",)
+    meta = StudyMeta(age=24 + 7 * number % 70, views=("PA", "LATERAL"), films=2, codes=codes)
+    return Report(f"made-up:{1000 + 37 * number}", "made-up", sections, (), meta, "CC BY 4.0")
+
+
+def hit(number: int) -> Hit:
+    twins = ("made-up:7001", "made-up:7002") if number == 2 else ()
+    return Hit(number, 0.86 - 0.021 * number, report(number), twins, closer_than=0.9995 - 0.004 * number)
+
+
+@dataclass
+class FakeExplorer:
+    """Answers every query with the same made-up studies; the words "slow" and "break" do what they say."""
+
+    corpus: CorpusInfo = CORPUS
+    settings: Settings = field(default_factory=Settings)
+
+    def choices(self) -> tuple[SimpleNamespace, ...]:
+        both, text = frozenset({"text", "image"}), frozenset({"text"})
+        return (
+            SimpleNamespace(name="pocket", label="pocket", kinds=both, note=""),
+            SimpleNamespace(name="base", label="SmolLM2 untouched", kinds=text, note="baseline"),
+            SimpleNamespace(name="minilm", label="MiniLM", kinds=text, note="baseline"),
+            SimpleNamespace(name="bm25", label="BM25", kinds=text, note="words only, no model"),
+        )
+
+    def describe(self, encoder: str) -> str:
+        return f"{encoder} · bf16 · cpu"
+
+    def read_image(self, data: bytes) -> QueryImage:
+        if not data.startswith(b"film"):
+            raise NotAnImage("This file is neither DICOM nor PNG nor JPEG. Drop a radiograph in one of these formats.")
+        return film(data)
+
+    def by_text(
+        self,
+        text: str,
+        *,
+        encoder: str,
+        scope: Scope = "report",
+        k: int = 10,
+        filters: Filters | None = None,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> SearchResult:
+        if not text.strip():
+            raise BadQuery("The query is empty. Type a note, or drop a film.")
+        if "break" in text:
+            raise MemoryError
+        if "slow" in text and progress is not None:
+            progress("Preparing vectors of 3,930 reports", 0.4)
+        hits = tuple(hit(rank) for rank in range(1, k + 1)) if filters in (None, Filters()) else ()
+        name = "bm25" if encoder == "bm25" else "cosine"
+        if name == "bm25":
+            hits = tuple(replace(one, score=20 - one.rank, closer_than=None) for one in hits)
+        space = "words" if name == "bm25" else "report"
+        return SearchResult(Query(text=text), encoder, space, name, self.corpus.name, scope, hits, 0.137)
+
+    def by_image(
+        self,
+        image: QueryImage,
+        *,
+        encoder: str = "pocket",
+        scope: Scope = "report",
+        k: int = 10,
+        filters: Filters | None = None,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> SearchResult:
+        hits = tuple(hit(rank) for rank in range(1, k + 1))
+        notes = ("Film and reports are aligned through findings, not through paired reports.",)
+        name = self.corpus.name
+        return SearchResult(Query(image=image), encoder, "image", "cosine", name, scope, hits, 0.412, notes)
+
+    def close(self) -> None:
+        pass
+
+
+def film(data: bytes = b"film", height: int = 1_400, width: int = 1_150) -> QueryImage:
+    """A picture with a bright middle and two dark fields, 12 bits deep."""
+    rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    lungs = sum(np.exp(-(((columns - side) / 0.28) ** 2) - (rows / 0.55) ** 2) for side in (-0.42, 0.42))
+    grey = 3_000 - 2_300 * lungs + 300 * np.sin(rows * 38) * lungs
+    display = np.clip(grey, 0, 4_095).astype(np.uint16)
+    pixels = (display >> 4).astype(np.uint8)
+    notes = ("Stored as MONOCHROME1: inverted once.", "Names and dates in the file were not read.")
+    return QueryImage(pixels, display, (1_900.0, 3_000.0), "DICOM", hashlib.sha256(data).hexdigest(), notes)
