@@ -10,11 +10,17 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from explorer.errors import CxrError
+from explorer.progress import terminal_progress
 from explorer.settings import Settings
 from explorer.ui.launch import Door, closed_environment, serve
+
+if TYPE_CHECKING:
+    from explorer.search import Explorer
 
 HERE = Path(__file__).parent
 
@@ -38,18 +44,27 @@ def run(settings: Settings, door: Door) -> None:
         signal.signal(number, lambda *_: stop.set())
     with closed_environment():
         from explorer.compose import compose
-        from explorer.ui.blocks import build_blocks
 
         explorer = compose(settings)
+        explorer.prepare("text", terminal_progress(sys.stderr))
+        from explorer.ui.blocks import build_blocks  # after the first progress bar: it loads for seconds
+
         blocks = build_blocks(explorer)
         address = serve(
             blocks, door, upload_bytes=settings.limits.upload_bytes, blocked=(settings.cache, HERE / "assets")
         )
         sys.stdout.write(f"CXR Report Explorer is at {address}\n")
         sys.stdout.flush()
+        threading.Thread(target=_prepare_films, args=(explorer,), daemon=True).start()
         stop.wait()
         blocks.close(verbose=False)
         explorer.close()
+
+
+def _prepare_films(explorer: Explorer) -> None:
+    """Get ready for films while the page is already open; what goes wrong is told to whoever drops the first one."""
+    with suppress(CxrError):
+        explorer.prepare("image")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,9 +7,9 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from explorer.errors import BadQuery, CxrError
+from explorer.progress import terminal_progress
 from explorer.settings import Settings
 from explorer.types import SCOPES, SearchResult
 
@@ -153,20 +153,6 @@ def _file_content(path: Path, limit: int) -> bytes:
     except OSError as error:
         raise BadQuery(f"The image file cannot be opened: {error.strerror}.") from error
     return data
-
-
-def terminal_progress(stream: TextIO) -> Callable[[str, float], None]:
-    """Return a progress callback that redraws one line of a terminal; silent where nobody watches."""
-
-    def show(what: str, share: float) -> None:
-        if not stream.isatty():
-            return
-        filled = int(share * 30)
-        ending = "\n" if share >= 1 else ""
-        stream.write(f"\r{what:<48} [{'█' * filled}{'·' * (30 - filled)}] {share:4.0%}{ending}")
-        stream.flush()
-
-    return show
 
 
 def as_json(result: SearchResult) -> dict[str, object]:

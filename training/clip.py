@@ -142,7 +142,7 @@ class ClipStage:
         pixels = normalised(self._choosing_pixels)
         with self._placement.autocast():
             rows = [self.trained.image.tower(self._on_device(part)) for part in pixels.split(64)]
-        scores = self._logits(torch.cat(rows), self._pool_vectors).cpu().numpy()
+        scores = self._logits(torch.cat(rows).float(), self._pool_vectors).cpu().numpy()
         relevant = shares_a_finding([film.labels for film in self._choosing], self._pool)
         ranked = np.take_along_axis(relevant, np.argsort(-scores, axis=1, kind="stable"), axis=1)
         return {

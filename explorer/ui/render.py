@@ -12,15 +12,17 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from explorer.types import Hit, Report, Scope, SearchResult
+from explorer.types import Finding, Hit, Report, Scope, SearchResult, Verdict
 from explorer.ui.film import FilmView, Window
 
 if TYPE_CHECKING:
+    from explorer.language.abbreviations import Expansion, Span
     from explorer.store import CorpusInfo
 
 PRODUCT = "CXR Report Explorer"
 SCOPE_WORDS: dict[Scope, str] = {"report": "whole report", "findings": "findings", "impression": "impression"}
 SCORE_WORDS = {"cosine": ("cosine", 2), "clip_raw": ("inner product", 2), "bm25": ("BM25", 1)}
+VERDICT_SIGNS: dict[Verdict, str] = {"agrees": "✓", "contradicts": "✗", "uncertain": "?", "not mentioned": "–"}
 MAIN_SECTIONS = ("findings", "impression")
 NAMED_TWINS = 12  # identical studies that are named; more are counted
 
@@ -50,10 +52,11 @@ def header(corpus: CorpusInfo) -> str:
 
 def footer(corpus: CorpusInfo, encoder: str) -> str:
     """Return the line at the bottom; `encoder` names the tower with its precision."""
+    source = escape(f"{corpus.licence} · {corpus.attribution}")
     return (
         '<footer class="ours"><p class="caution"><strong>Not for clinical use.</strong> '
         "These are other patients’ reports, not a diagnosis.</p>"
-        f"<p>{escape(corpus.attribution)} · {escape(corpus.licence)}</p>"
+        f'<p class="source" title="{source}">{source}</p>'
         f'<p class="encoder">{escape(encoder)}</p></footer>'
     )
 
@@ -90,6 +93,29 @@ def alert(message: object) -> str:
     return f'<p class="status alert" role="alert">{escape(message)}</p>'
 
 
+def reading(expansion: Expansion) -> str:
+    """Return a note as read: every short form with its meaning beneath, unknown ones marked; nothing if it has none."""
+    marks = [(span.start, span.end, _ruby(span)) for span in expansion.spans]
+    marks += [(start, end, _unknown(text)) for start, end, text in expansion.unknown]
+    if not marks:
+        return ""
+    parts, at = [], 0
+    for start, end, markup in sorted(marks):
+        parts += [escape(expansion.text[at:start]), markup]
+        at = end
+    return f'<p class="reading" aria-label="the note as read">{"".join(parts)}{escape(expansion.text[at:])}</p>'
+
+
+def _ruby(span: Span) -> str:
+    others = ", ".join(f"{other.long} {other.score:.0%}" for other in span.alternatives if other.long != span.long)
+    title = f' title="{escape(f"or: {others}")}"' if others else ""
+    return f'<ruby class="short"{title}>{escape(span.short)}<rp> (</rp><rt>{escape(span.long)}</rt><rp>)</rp></ruby>'
+
+
+def _unknown(text: str) -> str:
+    return f'<span class="unknown" title="not in the lexicon: searched as typed">{escape(text)}</span>'
+
+
 def summary(result: SearchResult, corpus: CorpusInfo) -> str:
     """Return the status line above an answer: how many, of how many, ranked by what, in what time."""
     asked = "film" if result.query.kind == "image" else "text"
@@ -103,14 +129,14 @@ def summary(result: SearchResult, corpus: CorpusInfo) -> str:
     return f'<p class="status" role="status">{" · ".join(parts)}</p>'
 
 
-def answer(result: SearchResult, corpus: CorpusInfo) -> str:
+def answer(result: SearchResult) -> str:
     """Return the hits as a list of cards, below the notes that belong to all of them."""
     if not result.hits:
         return (
             f'{notes(result.notes)}<div class="empty"><p>No report answers this.</p>'
             "<p>Widen the age range, choose any view, or ask in other words.</p></div>"
         )
-    cards = "".join(card(hit, result, corpus) for hit in result.hits)
+    cards = "".join(card(hit, result) for hit in result.hits)
     return f'{notes(result.notes)}<ol class="hits">{cards}</ol>'
 
 
@@ -120,15 +146,15 @@ def notes(lines: Iterable[str]) -> str:
     return f'<ul class="notes">{items}</ul>' if items else ""
 
 
-def card(hit: Hit, result: SearchResult, corpus: CorpusInfo) -> str:
+def card(hit: Hit, result: SearchResult) -> str:
     """Return one study that answers."""
     report = hit.report
     return (
         f'<li class="hit" tabindex="0" data-study="{escape(report.id)}"><div class="place">'
         f'<span class="rank">{hit.rank}</span>{_score(hit, result.score_name)}</div>'
         f'<article><div class="about"><span class="id">{escape(report.id)}</span>'
-        f"{_section_tags(report, result.scope)}{_twins(hit)}</div>"
-        f"{_sections(report)}{_other_sections(report)}</article>{_aside(report, corpus)}</li>"
+        f"{_section_tags(report, result.scope)}{_twins(hit)}</div>{_agreement(hit)}"
+        f"{_sections(report)}{_other_sections(report)}</article>{_aside(report)}</li>"
     )
 
 
@@ -164,7 +190,13 @@ def _score(hit: Hit, name: str) -> str:
     number = f'<span class="score">{hit.score:.{digits}f} <small>{escape(words)}</small></span>'
     if hit.closer_than is None:
         return number
-    return f'{number}<span class="closer">closer than {percent(hit.closer_than)}\u00a0% of unrelated pairs</span>'
+    return f'{number}<span class="closer">{_closer(hit.closer_than)}</span>'
+
+
+def _closer(share: float) -> str:
+    if share < 0.5:
+        return "no closer than most unrelated pairs"
+    return f"closer than {percent(share)}\u00a0% of unrelated pairs"
 
 
 def percent(share: float) -> str:
@@ -195,6 +227,22 @@ def _twins(hit: Hit) -> str:
     )
 
 
+def _agreement(hit: Hit) -> str:
+    items = "".join(
+        f'<li class="{verdict.replace(" ", "-")}" title="{verdict}"><span class="sign" aria-label="{verdict}">'
+        f"{VERDICT_SIGNS[verdict]}</span> {escape(_named(one.asked))}</li>"
+        for one in hit.agreement
+        for verdict in (one.verdict,)
+    )
+    return f'<ul class="agreement" aria-label="findings asked for">{items}</ul>' if items else ""
+
+
+def _named(finding: Finding) -> str:
+    words = (finding.severity, finding.laterality, finding.name.lower())
+    denied = "no " if finding.status == "absent" else ""
+    return denied + " ".join(word for word in words if word)
+
+
 def _sections(report: Report) -> str:
     return "".join(
         f'<section class="{name}"><h3>{name}</h3><p>{redact(text)}</p></section>'
@@ -203,11 +251,11 @@ def _sections(report: Report) -> str:
     )
 
 
-def _aside(report: Report, corpus: CorpusInfo) -> str:
+def _aside(report: Report) -> str:
     """Age, films, source and licence, expert codes: the quiet part of a card."""
     codes = "".join(f"<li>{escape(code.replace('/', ' · '))}</li>" for code in report.meta.codes)
     return (
-        f"<aside><p>{' · '.join(_facts(report))}</p><p>{escape(corpus.title)}, {escape(report.licence)}</p>"
+        f"<aside><p>{' · '.join(_facts(report))}</p><p>{escape(report.source)} · {escape(report.licence)}</p>"
         f'<ul class="codes" aria-label="expert codes">{codes}</ul></aside>'
     )
 

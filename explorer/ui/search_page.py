@@ -68,6 +68,7 @@ class SearchPage:
                     html_attributes=gr.InputHTMLAttributes(spellcheck=False, autocomplete="off"),
                 )
                 self.search = gr.Button("Search", variant="primary", elem_id="search", scale=0)
+            self.reading = gr.HTML("", elem_id="reading", **PLAIN)
             with gr.Row(elem_id="examples"):
                 self.examples = [gr.Button(text, size="sm") for text in EXAMPLES]
 
@@ -107,6 +108,14 @@ class SearchPage:
         film_parts = [self.film, self.film_acts, self.intake, self.drop, self.held]
         shown = [self.status, self.results, self.query, self.encoder, self.footer, self.asked, *film_parts]
         on = partial(gr.on, outputs=shown, trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME)
+        self.query.change(
+            self.read_note,
+            self.query,
+            self.reading,
+            trigger_mode="always_last",
+            concurrency_limit=4,  # reading a note takes a millisecond: it never waits behind a search
+            **QUIET,
+        )
         clicked = [button.click for button in (*self.examples, self.by_film)]
         typed, changed = [self.query.submit, self.search.click], [option.input for option in options]
         # What was connected first runs first in the browser: the announcement must come before its answer.
@@ -134,6 +143,13 @@ class SearchPage:
             yield {self.status: render.alert(error)}
         else:
             yield {self.footer: render.footer(self.explorer.corpus, described)}
+
+    def read_note(self, text: str) -> str:
+        """Show the short forms of the query box and what they mean there; a text that cannot be read shows nothing."""
+        try:
+            return render.reading(self.explorer.expand(text))
+        except CxrError:
+            return ""
 
     def ask_text(self, text: str, *options: object) -> Updates:
         """Answer a typed query."""
@@ -202,7 +218,7 @@ class SearchPage:
         corpus = self.explorer.corpus
         yield {
             self.status: render.summary(result, corpus),
-            self.results: render.answer(result, corpus),
+            self.results: render.answer(result),
             self.encoder: wanted.encoder,
             self.footer: render.footer(corpus, described),
         }

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from explorer.errors import BadQuery, NotAnImage
+from explorer.language.abbreviations import Expander, Expansion
 from explorer.settings import Settings
 from explorer.store import CorpusInfo
 from explorer.types import Filters, Hit, Query, QueryImage, Report, Scope, SearchResult, StudyMeta
@@ -24,6 +25,7 @@ CORPUS = CorpusInfo(
     sections={"findings": 3_400, "impression": 3_900, "indication": 3_800},
     scopes={"report": 3_930, "findings": 3_400, "impression": 3_900},
 )
+EXPANDER = Expander.open()
 TEXTS = (
     (
         "A right-sided chest tube ends near the apex. A thin pleural line remains at the right apex, about XXXX "
@@ -71,6 +73,11 @@ class FakeExplorer:
 
     def describe(self, encoder: str) -> str:
         return f"{encoder} · bf16 · cpu"
+
+    def expand(self, text: str) -> Expansion:
+        if len(text) > 4_000:
+            raise BadQuery("The text is too long. Shorten it.")
+        return EXPANDER.expand(text)
 
     def read_image(self, data: bytes) -> QueryImage:
         if not data.startswith(b"film"):

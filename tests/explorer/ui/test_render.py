@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from made_explorer import CORPUS
 
-from explorer.types import Hit, Query, Report, SearchResult, StudyMeta
+from explorer.language.abbreviations import Expander, Expansion, Reading, Span
+from explorer.types import Agreement, Finding, Hit, Query, Report, SearchResult, StudyMeta
 from explorer.ui import render
 from explorer.ui.film import FilmView, Window
 
@@ -73,7 +74,9 @@ def everything(text: str) -> str:
     sections = {"findings": text, "impression": text, text + " ": text}
     meta = StudyMeta(age=61, views=(text,), films=2, codes=(text, text))
     report = Report(text, text, sections, (), meta, text)
-    hit = Hit(1, 0.5, report, identical=(text,) * 14, closer_than=0.9)
+    agreement = Agreement(Finding(text, "present", text, text, text, "query", 0, 1), "agrees", None)
+    hit = Hit(1, 0.5, report, identical=(text,) * 14, closer_than=0.9, agreement=(agreement,))
+    span = Span(0, len(text), text, text, (Reading(text, 0.7), Reading(f"{text}!", 0.3)), (text,))
     result = SearchResult(Query(text=text), text, "report", text, text, "report", (hit,), 0.1, notes=(text,))
     picture = FilmView(text, 4, 3, (Window(text, text, 1.0, 2.0),))
     return "".join(
@@ -82,9 +85,10 @@ def everything(text: str) -> str:
             render.footer(corpus, text),
             render.busy(text, 0.5),
             render.alert(text),
+            render.reading(Expansion(text * 3, text, (span,), ((len(text), 2 * len(text), text),))),
             render.summary(result, corpus),
-            render.answer(result, corpus),
-            render.answer(replace(result, hits=()), corpus),
+            render.answer(result),
+            render.answer(replace(result, hits=())),
             render.film(picture, (text,)),
         )
     )
@@ -136,12 +140,17 @@ def study(findings: str = "", impression: str = "", **other: str) -> Report:
 
 def one(hit: Hit, score_name: str = "cosine", scope: str = "report") -> str:
     result = SearchResult(Query(text="q"), "pocket", "report", score_name, "made-up", scope, (hit,), 0.1)
-    return render.card(hit, result, CORPUS)
+    return render.card(hit, result)
 
 
 def test_a_card_names_its_score_and_says_it_in_words():
     card = Structure(one(Hit(3, 0.8249, study("Clear lungs."), closer_than=0.993))).text
     assert card.startswith("30.82 cosinecloser than 99.3\u00a0% of unrelated pairs")
+
+
+def test_a_score_below_half_of_the_unrelated_pairs_is_not_called_close():
+    card = Structure(one(Hit(1, 0.31, study("Clear lungs."), closer_than=0.004))).text
+    assert "no closer than most unrelated pairs" in card
 
 
 def test_a_word_score_has_no_share_of_pairs():
@@ -171,8 +180,39 @@ def test_identical_studies_are_counted_with_this_one_and_named_up_to_twelve():
 
 def test_no_hit_says_what_to_do():
     result = SearchResult(Query(text="q"), "pocket", "report", "cosine", "made-up", "report", (), 0.1)
-    assert "Widen the age range" in render.answer(result, CORPUS)
+    assert "Widen the age range" in render.answer(result)
 
 
 def test_errors_are_announced_to_screen_readers():
     assert 'role="alert"' in render.alert(ValueError("no"))
+
+
+def test_every_short_form_stands_with_its_meaning_and_the_rest_as_typed():
+    page = Structure(render.reading(Expander.open().expand("sm R PTX, no eff")))
+    assert page.text == "sm (small) R (right) PTX (pneumothorax), no eff (effusion)"
+
+
+def test_an_unknown_short_form_is_marked_and_never_guessed():
+    markup = render.reading(Expander.open().expand("QZX of the chest"))
+    assert '<span class="unknown" title="not in the lexicon: searched as typed">QZX</span> of the chest' in markup
+
+
+def test_a_note_without_shorthand_shows_nothing():
+    assert render.reading(Expander.open().expand("The lungs are clear.")) == ""
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sign"), [("agrees", "✓"), ("contradicts", "✗"), ("uncertain", "?"), ("not mentioned", "–")]
+)
+def test_each_finding_asked_for_has_a_sign_and_a_word_for_its_verdict(verdict, sign):
+    asked = Finding("Pleural Effusion", "present", "", "left", "small", "query", 0, 1)
+    hit = Hit(1, 0.5, study("x"), agreement=(Agreement(asked, verdict, None),))
+    page = Structure(one(hit))
+    assert f"{sign} small left pleural effusion" in page.text
+    assert verdict in page.values
+
+
+def test_a_denied_finding_is_named_with_its_denial():
+    asked = Finding("Pneumothorax", "absent", "", "", "", "query", 0, 1)
+    hit = Hit(1, 0.5, study("x"), agreement=(Agreement(asked, "agrees", None),))
+    assert "✓ no pneumothorax" in Structure(one(hit)).text
