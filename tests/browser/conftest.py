@@ -91,7 +91,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
             process.send_signal(signal.SIGTERM)
             ended = process.wait(timeout=15)
     assert ended == 0
-    assert list(temporary.iterdir()) == []
+    assert [path for path in temporary.rglob("*") if path.is_file()] == []
 
 
 @pytest.fixture(scope="session")
