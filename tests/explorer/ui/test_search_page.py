@@ -10,10 +10,10 @@ from explorer.ui.search_page import SearchPage
 OPTIONS = ("pocket", "report", 10, "", "", "")  # encoder, section, k, age from, age to, view
 
 
-@pytest.fixture
-def page(explorer: FakeExplorer) -> SearchPage:
-    with gr.Blocks():
-        return SearchPage(explorer)
+@pytest.fixture(scope="module")
+def page() -> SearchPage:
+    with gr.Blocks():  # the page keeps nothing between events, so one is enough
+        return SearchPage(FakeExplorer())
 
 
 @pytest.fixture
