@@ -10,6 +10,7 @@ CxrError                      (models.interfaces)
 │  ├─ TooLarge                above a size, pixel or memory limit
 │  ├─ Corrupt                 damaged, empty or flat
 │  └─ TookTooLong             decoding passed its time limit
+├─ EndpointError              the configured language model cannot be used
 ├─ CorpusError                a corpus cannot be read
 │  ├─ UnknownCorpus           no corpus of that name
 │  └─ CorpusMissing           its source is not on this machine
@@ -30,6 +31,7 @@ __all__ = [
     "Corrupt",
     "CxrError",
     "Damaged",
+    "EndpointError",
     "Foreign",
     "IntakeError",
     "NotAnImage",
@@ -48,6 +50,10 @@ __all__ = [
 
 class BadQuery(CxrError):
     """The query cannot be searched."""
+
+
+class EndpointError(CxrError):
+    """The configured language model cannot be used."""
 
 
 class IntakeError(CxrError):
