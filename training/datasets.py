@@ -18,7 +18,7 @@ import numpy as np
 from explorer.corpora.sections import collapse, scope_text, without_redactions
 from explorer.language.labels import LABELS, NO_FINDING, labels_of_codes, labels_of_nih
 from explorer.language.sentences import sentences
-from explorer.types import Report
+from explorer.types import SCOPES, Report
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION, CxrError
 
 Shorten = Callable[[str, np.random.Generator], str]
@@ -46,15 +46,15 @@ def epoch_pairs(reports: Sequence[Report], shorten: Shorten, seed: int, epoch: i
 
 
 def _pairs(report: Report, shorten: Shorten, draw: np.random.Generator) -> list[Pair]:
-    texts = {scope: without_redactions(scope_text(report.sections, scope)) for scope in ("findings", "impression")}
-    whole = collapse(f"{texts['findings']} {texts['impression']}")
+    texts = {scope: without_redactions(scope_text(report.sections, scope)) for scope in SCOPES}
     normal = NO_FINDING in labels_of_codes(report.meta.codes)
     pairs = []
     if texts["findings"] and texts["impression"]:
         findings = _maybe(shorten, texts["findings"], draw, 0.3)
         pairs.append(Pair(SUMMARY_INSTRUCTION, findings, texts["impression"], normal))
-    if whole:
-        pairs.append(Pair(SEARCH_INSTRUCTION, _excerpt(whole, shorten, draw), whole, normal))
+    if texts["report"]:
+        query = _excerpt(texts["report"], shorten, draw)
+        pairs.append(Pair(SEARCH_INSTRUCTION, query, texts["report"], normal))
     return pairs
 
 

@@ -65,7 +65,7 @@ def task2(encoders: Sequence[str], corpus: Corpus, split: Split) -> list[Row]:
 def _recalls(ranks: np.ndarray, answers: np.ndarray, n_distinct: int) -> Row:
     at = {str(k): _rounded(ranks <= k) for k in RANKS}
     floor = {str(k): round(float(floor_at(answers, k).mean()), 4) for k in RANKS}
-    chance = {str(k): round(k / n_distinct, 4) for k in RANKS}
+    chance = {str(k): round(min(1.0, k / n_distinct), 4) for k in RANKS}
     return {"n": len(ranks), "recall": at, "floor": floor, "chance": chance}
 
 
