@@ -2,8 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
+CASES := tests/explorer/language
 
-.PHONY: run test test-browser test-slow check bench
+.PHONY: run test test-browser test-slow check bench language-report
 
 run: $(READY)          ## prepare what is missing and open the app on 127.0.0.1:7860
 	@$(BIN)/python app.py
@@ -25,6 +26,11 @@ check: $(READY)        ## style, types, who may import whom
 
 bench: $(READY)        ## speeds, as ratios against what one would otherwise use
 	@$(BIN)/python -m tests.benchmarks.speed
+
+language-report: $(READY) ## how well abbreviations, findings and report variants are read and made, each with its n
+	@$(BIN)/python -m explorer.language.abbreviation_card $(CASES)/abbreviation_cases.tsv $(CASES)/abbreviation_later_cases.tsv
+	@$(BIN)/python -m explorer.language.report_card $(CASES)/finding_labels.tsv $(CASES)/finding_labels_fresh.tsv
+	@$(BIN)/python -m explorer.language.variant_card
 
 $(READY): requirements.txt requirements-weights.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \

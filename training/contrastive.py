@@ -64,6 +64,7 @@ class ContrastiveRecipe:
     scale: float = 20.0
     lr_lora: float = 3e-4
     lr_whitening: float = 1e-4
+    start: str = ""  # folder of a tower this run goes on from; without one, whitening is fitted and adapters are new
     shrinkage: float = 0.1  # of the whitening fit
     train_tokens: int = 128  # texts are cut there while training
 
@@ -82,8 +83,11 @@ class ContrastiveStage:
         self.trained, tokenizer = decoder_tower(base, recipe.tower)
         self.trained.to(self._placement.device).decoder.to(self._placement.dtype)
         self._tokenizer = TextTokenizer(tokenizer, recipe.train_tokens)
-        self._fit_whitening()
+        if not recipe.start:
+            self._fit_whitening()
         _add_lora(self.trained, recipe.lora)
+        if recipe.start:
+            _go_on_from(self.trained, open_checkpoint(Path(recipe.start) / "text"))
 
     def fingerprints(self) -> dict[str, str]:
         """Return what identifies the training data."""
@@ -165,6 +169,13 @@ def _add_lora(tower: ReportTower, lora: LoraConfig) -> None:
             module.lora_B.float()
 
 
+@torch.no_grad()
+def _go_on_from(tower: ReportTower, trained: Checkpoint) -> None:
+    parameters = dict(tower.named_parameters())
+    for key, value in trained.tensors().items():
+        parameters[_training_name(key)].copy_(value)
+
+
 def export(recipe: ContrastiveRecipe, run: Run, folder: Path) -> None:
     """Write the run's best weights as a tower that `models.registry` loads: fp16, adapter apart from its base."""
     best = open_checkpoint(run.folder / "best")
@@ -189,6 +200,11 @@ def _shipped_name(key: str) -> str:
     if ".lora_" not in key:
         return key
     return "lora." + key.removeprefix("decoder.").removesuffix(".default.weight")
+
+
+def _training_name(key: str) -> str:
+    """The way back from `_shipped_name`."""
+    return f"decoder.{key.removeprefix('lora.')}.default.weight" if key.startswith("lora.") else key
 
 
 def run_recipe(file: Path, resume: bool) -> None:
