@@ -50,6 +50,11 @@ def tower(stage, tmp_path_factory):
     return run.folder / "tower"
 
 
+@pytest.fixture(scope="module")
+def loaded(tower):
+    return load_text_encoder(tower, precision="fp32", device="cpu")
+
+
 def tiny_tower(first_layer):
     shape = DecoderConfig(50, 16, 32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1)
     tower = ReportTower(shape, TowerConfig(layers=2, whitening=True))
@@ -108,24 +113,22 @@ def test_validation_figures_are_recalls_and_the_first_is_their_mean(tower):
     assert 0 < recalls[0][1] <= recalls[1][1] <= recalls[2][1] <= 1
 
 
-def test_the_exported_tower_gives_the_vectors_that_training_measured(stage, tower):
+def test_the_exported_tower_gives_the_vectors_that_training_measured(stage, tower, loaded):
     best = open_checkpoint(tower.parent / "best").tensors()
     stage.trained.load_state_dict(best, strict=False)
     stage.trained.eval()
     with torch.no_grad():
         in_training = F.normalize(stage._encode(NOTES, [SUMMARY_INSTRUCTION] * 3), dim=-1).numpy()
-    loaded = load_text_encoder(tower, precision="fp32", device="cpu").encode(NOTES, SUMMARY_INSTRUCTION)
-    assert (in_training * loaded).sum(axis=1).min() > 0.9999
+    assert (in_training * loaded.encode(NOTES, SUMMARY_INSTRUCTION)).sum(axis=1).min() > 0.9999
     assert np.abs(in_training[0] - in_training[1]).max() > 0.01
 
 
-def test_a_run_may_go_on_from_a_trained_tower(made_corpus, tower):
+def test_a_run_may_go_on_from_a_trained_tower(made_corpus, tower, loaded):
     goes_on = ContrastiveStage(replace(RECIPE, start=str(tower)), smollm2())
     goes_on.trained.eval()
     with torch.no_grad():
         first = F.normalize(goes_on._encode(NOTES, [""] * 3), dim=-1).numpy()
-    loaded = load_text_encoder(tower, precision="fp32", device="cpu").encode(NOTES)
-    assert (first * loaded).sum(axis=1).min() > 0.9999
+    assert (first * loaded.encode(NOTES)).sum(axis=1).min() > 0.9999
 
 
 def test_the_exported_manifest_says_what_made_it(tower):
