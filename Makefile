@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CASES := tests/explorer/language
 
-.PHONY: run test test-browser test-slow check bench language-report
+.PHONY: run test test-browser test-slow check bench language-report pictures
 
 run: $(READY)          ## prepare what is missing and open the app on 127.0.0.1:7860
 	@$(BIN)/python app.py
@@ -26,6 +26,9 @@ check: $(READY)        ## style, types, who may import whom
 
 bench: $(READY)        ## speeds, as ratios against what one would otherwise use
 	@$(BIN)/python -m tests.benchmarks.speed
+
+pictures: $(READY)      ## the README's pictures, with made-up reports
+	@$(BIN)/python tests/browser/pictures.py
 
 language-report: $(READY) ## how well abbreviations, findings and report variants are read and made, each with its n
 	@$(BIN)/python -m explorer.language.abbreviation_card $(CASES)/abbreviation_cases.tsv $(CASES)/abbreviation_later_cases.tsv
