@@ -93,9 +93,7 @@ def labels_of_codes(codes: Iterable[str]) -> frozenset[str]:
         descriptor, *qualifiers = code.split("/")
         found.update(_OF_DESCRIPTOR.get(descriptor.strip(), ()))
         found.update(
-            label
-            for qualifier in qualifiers
-            if (label := _OF_QUALIFIED.get((descriptor.strip(), qualifier.strip())))
+            label for qualifier in qualifiers if (label := _OF_QUALIFIED.get((descriptor.strip(), qualifier.strip())))
         )
     return frozenset(found)
 

@@ -56,7 +56,7 @@ def test_the_source_is_identified_without_reading_its_reports(corpus):
 def test_a_missing_package_is_answered_with_how_to_install_it(monkeypatch):
     monkeypatch.setattr(openi, "find_spec", lambda _: None)
 
-    with pytest.raises(CorpusMissing, match="requirements-weights.txt"):
+    with pytest.raises(CorpusMissing, match=r"requirements-weights\.txt"):
         openi.read()
 
 
