@@ -11,6 +11,7 @@ CxrError                      (models.interfaces)
 │  ├─ Corrupt                 damaged, empty or flat
 │  └─ TookTooLong             decoding passed its time limit
 ├─ EndpointError              the configured language model cannot be used
+├─ MetricMissing              a published metric cannot be had: its package or its weights are not there
 ├─ CorpusError                a corpus cannot be read
 │  ├─ UnknownCorpus           no corpus of that name
 │  └─ CorpusMissing           its source is not on this machine
@@ -34,6 +35,7 @@ __all__ = [
     "EndpointError",
     "Foreign",
     "IntakeError",
+    "MetricMissing",
     "NotAnImage",
     "NotPrepared",
     "StoreError",
@@ -54,6 +56,10 @@ class BadQuery(CxrError):
 
 class EndpointError(CxrError):
     """The configured language model cannot be used."""
+
+
+class MetricMissing(CxrError):
+    """A published metric cannot be had: its package or its weights are not there."""
 
 
 class IntakeError(CxrError):
