@@ -10,7 +10,7 @@ run: $(READY)          ## prepare what is missing and open the app on 127.0.0.1:
 	@$(BIN)/python app.py
 
 test: $(READY)         ## the quick suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-browser: $(READY) ## the pages, driven in a real Chromium
 	@$(BIN)/python -m pytest -m browser tests/browser

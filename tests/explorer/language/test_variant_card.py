@@ -42,12 +42,14 @@ def test_the_draw_is_of_reports_without_redactions_and_always_the_same():
     assert not any("XXXX" in text for text in drawn())
 
 
+@pytest.mark.slow
 def test_the_variants_reach_what_was_asked_on_sixty_reports():
     rates = variant_rates(drawn())
     assert missed(rates) == []
     assert {rate.n for rate in rates} == {QUICK}
 
 
+@pytest.mark.slow
 def test_the_errors_reach_what_was_asked_on_sixty_reports():
     rates = injection_rates(drawn())
     assert missed(rates) == []
