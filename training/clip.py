@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from explorer.corpora import openi
 from explorer.corpora.sections import scope_text, without_redactions
 from explorer.corpora.split import in_split
-from explorer.language.labels import NO_FINDING, labels_of_codes
+from explorer.language.labels import LABELS, labels_of_codes
 from explorer.types import Report, Scope
 from models.checkpoint import open_checkpoint, save_checkpoint
 from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection
@@ -42,22 +42,8 @@ from training.losses import semantic_targets, soft_cross_entropy
 from training.recipe import load_recipe
 
 SOURCES = ("nih_cxr14",)  # the films whose findings are labelled
-SHARED_LABELS: tuple[str, ...] = (  # what both NIH's labels and Open-I's expert codes can say
-    NO_FINDING,
-    "Cardiomegaly",
-    "Lung Opacity",
-    "Lung Lesion",
-    "Edema",
-    "Consolidation",
-    "Pneumonia",
-    "Atelectasis",
-    "Pneumothorax",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Emphysema",
-    "Fibrosis",
-    "Hernia",
-)
+NOT_IN_NIH = {"Enlarged Cardiomediastinum", "Fracture", "Support Devices"}
+SHARED_LABELS = tuple(name for name in LABELS if name not in NOT_IN_NIH)  # what both NIH and Open-I's experts can say
 SCOPES: tuple[Scope, ...] = ("report", "impression")
 
 
