@@ -72,6 +72,7 @@ def minilm_encoder(placement: Placement) -> BertTextEncoder:
         precision=placement.precision,
         device=placement.device.type,
         revision=revision,
+        pooling="mean",
         note="baseline: all-MiniLM-L6-v2, a general sentence encoder, not trained on reports",
     )
     return BertTextEncoder(model, Tokenizer.from_file(str(folder / TOKENIZER)), info, placement)

@@ -97,7 +97,7 @@ def open_dual(
     shared = replace(text, space="image", dim=config.dim, revision=revision, note=trained.manifest["note"])
     return Dual(
         text=DecoderTextEncoder(tower, tokenizer, shared, placement, projection),
-        image=FilmEncoder(side, replace(shared, max_tokens=0, instructed=False), placement),
+        image=FilmEncoder(side, replace(shared, max_tokens=0, instructed=False, pooling=""), placement),
     )
 
 

@@ -58,6 +58,7 @@ class EncoderInfo:
     revision: str  # sha256 over everything that decides a vector
     instructed: bool = False  # whether queries are meant to carry an instruction
     note: str = ""  # how this tower falls short, in words for the screen; "" if it does not
+    pooling: str = "mean"  # how token states become one vector: "mean", "whitened mean", ...; "" for an image tower
 
 
 @runtime_checkable

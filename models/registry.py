@@ -108,6 +108,7 @@ def _base(placement: Placement) -> TextEncoder:
         revision,
         True,
         note,
+        BASE.pooling,
     )
     return DecoderTextEncoder(tower, TextTokenizer(tokenizer, BASE.max_tokens), info, placement)
 
@@ -140,6 +141,7 @@ def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower,
         placement.device.type,
         revision,
         instructed=True,
+        pooling=f"whitened {config.pooling}" if config.whitening else config.pooling,
     )
     return tower, TextTokenizer(tokenizer, config.max_tokens), info
 
