@@ -25,7 +25,8 @@ from explorer.corpora.base import Corpus
 from explorer.corpora.sections import collapse, scope_text, without_redactions
 from explorer.corpora.split import Split, in_split
 from explorer.language.labels import NO_FINDING, labels_of_codes
-from explorer.metrics.retrieval import answer_ranks, bootstrap, floor_at, precision_at
+from explorer.metrics.retrieval import answer_ranks, floor_at, precision_at
+from explorer.metrics.significance import bootstrap
 from explorer.store import ReportStore
 from explorer.types import Report
 from models.checkpoint import write_atomically

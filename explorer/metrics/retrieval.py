@@ -1,9 +1,6 @@
-"""Retrieval metrics on score matrices: recall@k with ties broken by position, chance, floor, intervals."""
+"""Retrieval metrics on score matrices: recall@k with ties broken by position, and the floor of a constant answer."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +24,14 @@ def answer_ranks(scores: Scores, answers: NDArray[np.int64]) -> NDArray[np.int64
     return better + 1
 
 
+def all_ranks(scores: Scores) -> NDArray[np.int64]:
+    """Return [q, n]: the rank, from 1, of every document for every query; ties as in `answer_ranks`."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranks = np.empty(scores.shape, dtype=np.int64)
+    np.put_along_axis(ranks, order, np.arange(1, scores.shape[1] + 1)[None, :], axis=1)
+    return ranks
+
+
 def recall_at(scores: Scores, answers: NDArray[np.int64], k: int) -> Flags:
     """Return [q] bool: whether the answer is among the first k."""
     hits: Flags = answer_ranks(scores, answers) <= k
@@ -38,30 +43,6 @@ def floor_at(answers: NDArray[np.int64], k: int) -> Flags:
     commonest = np.argsort(-np.bincount(answers), kind="stable")[:k]
     hits: Flags = np.isin(answers, commonest)
     return hits
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its 95 % bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-def bootstrap(values: Sequence[float] | NDArray[np.generic], resamples: int = 2_000, seed: int = 4096) -> Interval:
-    """Return the mean of per-query values and its percentile interval over resampled queries.
-
-    Raises:
-        ValueError: there are no values.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    if not len(array):
-        raise ValueError("An interval needs at least one value.")
-    draws = np.random.default_rng(seed).integers(len(array), size=(resamples, len(array)))
-    low, high = np.percentile(array[draws].mean(axis=1), (2.5, 97.5))
-    return Interval(float(array.mean()), float(low), float(high), len(array))
 
 
 def precision_at(relevant: Flags, k: int) -> NDArray[np.float64]:

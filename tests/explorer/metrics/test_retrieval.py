@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explorer.metrics.retrieval import answer_ranks, bootstrap, floor_at, precision_at, recall_at
+from explorer.metrics.retrieval import all_ranks, answer_ranks, floor_at, precision_at, recall_at
+from explorer.metrics.significance import bootstrap
 
 SCORES = np.array(
     [
