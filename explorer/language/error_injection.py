@@ -7,8 +7,9 @@ Used as hard negatives in training and as the wrong candidates of the 4-way test
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, get_args
 
 import numpy as np
@@ -85,11 +86,14 @@ class Injector:
 
     def several(self, text: str, count: int, draw: np.random.Generator) -> tuple[Injected, ...]:
         """Return up to `count` reports, one error each, of different categories; the first four categories first."""
+        return tuple(islice(self.each(text, draw), count))
+
+    def each(self, text: str, draw: np.random.Generator) -> Iterator[Injected]:
+        """Yield reports with one error each, of different categories, as they are asked for; in the order of `several`."""
         rest = CATEGORIES[len(PREFERRED) :]
         order = [group[index] for group in (PREFERRED, rest) for index in draw.permutation(len(group))]
         made = (self.inject(text, category, draw) for category in order)
-        found = [injected for injected in made if injected is not None]
-        return tuple(found[:count])
+        yield from (injected for injected in made if injected is not None)
 
     def change_severity(self, text: str, draw: np.random.Generator) -> Injected | None:
         """Another rung of the ladder trace < minimal < mild, small < moderate < large, severe."""
