@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,68 +13,120 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.checkpoint import digest_of, sha256_of
+from models.checkpoint import Checkpoint, below, digest_of, sha256_of
 from models.interfaces import EncoderInfo, Vectors
 from models.packaged import TOKENIZER, minilm, minilm_tensors
 from models.pooling import masked_mean
 from models.precision import Placement
-from models.text import length_buckets
+from models.text import Batch, TokenPair, TowerConfig, in_buckets, merge_lora
 
-MAX_TOKENS = 256
+MINILM = TowerConfig(layers=6, attention="bidirectional", pooling="mean", max_tokens=256)
 TOKENS_PER_BATCH = 8_192
 
 
-class BertTextEncoder:
-    """`TextEncoder` over a BERT: instruction and text as one string, mean over all its tokens."""
+BERT_TARGETS = ("query", "key", "value", "dense")
 
-    def __init__(self, model: nn.Module, tokenizer: Tokenizer, info: EncoderInfo, placement: Placement) -> None:
-        self._model = model.eval().to(placement.device)
+
+class BertTower(nn.Module):
+    """A BERT whose token states are pooled by mean, special tokens included, as sentence encoders do."""
+
+    def __init__(self, bert: nn.Module, config: TowerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.bert: Any = bert
+
+    def states(self, batch: Batch) -> Tensor:
+        """Return token states [b, l, d]."""
+        attended = batch.attended.long()
+        return self.bert(input_ids=batch.ids, attention_mask=attended).last_hidden_state  # type: ignore[no-any-return]
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return [b, d] vectors, not normalised."""
+        return masked_mean(self.states(batch).float(), batch.kept.float())
+
+
+class BertTokenizer:
+    """Token ids of instruction and text as one string, between BERT's own first and last token."""
+
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
         self._tokenizer = tokenizer
-        self._tokenizer.enable_truncation(info.max_tokens)
+        self._tokenizer.enable_truncation(max_tokens)
         self._tokenizer.no_padding()
+
+    def pairs(self, texts: Sequence[str], instructions: Sequence[str]) -> list[TokenPair]:
+        """Return ([], ids) of each text; all ids are pooled."""
+        joined = [f"{one}\n{text}" if one else text for text, one in zip(texts, instructions, strict=True)]
+        return [([], encoding.ids) for encoding in self._tokenizer.encode_batch(joined)]
+
+
+class BertTextEncoder:
+    """`TextEncoder` over a BERT tower."""
+
+    def __init__(self, tower: BertTower, tokenizer: BertTokenizer, info: EncoderInfo, placement: Placement) -> None:
+        self._tower = tower.eval().to(placement.device)
+        self._tokenizer = tokenizer
         self._placement = placement
         self.info = info
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], instruction: str = "") -> Vectors:
         """Encode texts → [n, d] float32 unit rows; texts beyond `max_tokens` are cut."""
-        vectors = np.zeros((len(texts), self.info.dim), dtype=np.float32)
-        instructed = [f"{instruction}\n{text}" if instruction else text for text in texts]
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(instructed)]
-        for rows in length_buckets([len(row) for row in ids], TOKENS_PER_BATCH):
-            vectors[rows] = self._vectors([ids[row] for row in rows]).float().cpu().numpy()
-        return vectors
-
-    def _vectors(self, rows: list[list[int]]) -> Tensor:
-        width = max(len(row) for row in rows)
-        ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-        lengths = torch.tensor([[len(row)] for row in rows])
-        attended = (torch.arange(width) < lengths).to(self._placement.device)  # [l] against [b, 1] → [b, l]
+        if not texts:
+            return np.zeros((0, self.info.dim), dtype=np.float32)
+        pairs = self._tokenizer.pairs(texts, [instruction] * len(texts))
         with self._placement.autocast():
-            states = self._model(input_ids=ids.to(self._placement.device), attention_mask=attended.long())
-        return F.normalize(masked_mean(states.last_hidden_state.float(), attended.float()), dim=-1)
+            vectors = in_buckets(self._tower, pairs, self._placement.device, TOKENS_PER_BATCH)
+        return F.normalize(vectors, dim=-1).cpu().numpy()
+
+
+def bert_model(folder: Path, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Build a BERT without its pooler from a folder's config.json and weights; other keys are left out."""
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    model: nn.Module = BertModel(config, add_pooling_layer=False)
+    plain = {key.removeprefix("bert."): value for key, value in tensors.items()}
+    model.load_state_dict({key: plain[key] for key in model.state_dict()})
+    return model
 
 
 def minilm_encoder(placement: Placement) -> BertTextEncoder:
     """Load all-MiniLM-L6-v2 from its package, untouched: its authors use mean pooling and no instruction."""
-    from transformers import BertConfig, BertModel
+    tower, tokenizer, base = _minilm(MINILM)
+    note = "baseline: all-MiniLM-L6-v2, a general sentence encoder, not trained on reports"
+    revision = digest_of(base, "mean", placement.precision)
+    return BertTextEncoder(tower, tokenizer, _info("minilm", tower, revision, placement, note), placement)
 
+
+def trained_bert_encoder(trained: Checkpoint, placement: Placement) -> BertTextEncoder:
+    """Load a BERT that was trained on reports: adapters, or all of its weights, over the packaged one."""
+    tower, tokenizer, base = _minilm(TowerConfig(**trained.manifest["tower"]))
+    tensors, scale = trained.tensors(), trained.manifest["lora_scale"]
+    tower.bert.load_state_dict(below(tensors, "bert."), strict=False)  # where everything was trained
+    merge_lora(tower.bert, below(tensors, "lora."), scale)
+    revision = digest_of(base, trained.revision, json.dumps([vars(tower.config), scale]), placement.precision)
+    note = "baseline: a BERT trained on the same reports, in the same way, as the default encoder"
+    info = _info(trained.manifest["name"], tower, revision, placement, note)
+    return BertTextEncoder(tower, tokenizer, info, placement)
+
+
+def _minilm(config: TowerConfig) -> tuple[BertTower, BertTokenizer, str]:
+    """Return the packaged BERT, its tokenizer, and the sha256 of both."""
     folder, weights = minilm()
-    config = BertConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    model = BertModel(config, add_pooling_layer=False)
-    wanted = model.state_dict().keys()
-    model.load_state_dict({key: value for key, value in minilm_tensors().items() if key in wanted})
-    revision = digest_of(weights, sha256_of(folder / TOKENIZER), "mean", placement.precision)
-    info = EncoderInfo(
-        name="minilm",
+    tower = BertTower(bert_model(folder, minilm_tensors()), config)
+    tokenizer = BertTokenizer(Tokenizer.from_file(str(folder / TOKENIZER)), config.max_tokens)
+    return tower, tokenizer, digest_of(weights, sha256_of(folder / TOKENIZER))
+
+
+def _info(name: str, tower: BertTower, revision: str, placement: Placement, note: str) -> EncoderInfo:
+    return EncoderInfo(
+        name=name,
         space="report",
-        dim=config.hidden_size,
-        max_tokens=MAX_TOKENS,
+        dim=tower.bert.config.hidden_size,
+        max_tokens=tower.config.max_tokens,
         score="cosine",
         precision=placement.precision,
         device=placement.device.type,
         revision=revision,
-        pooling="mean",
-        note="baseline: all-MiniLM-L6-v2, a general sentence encoder, not trained on reports",
+        note=note,
     )
-    return BertTextEncoder(model, Tokenizer.from_file(str(folder / TOKENIZER)), info, placement)

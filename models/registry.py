@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from models.bidirectional import DecoderConfig
-from models.checkpoint import MANIFEST, Checkpoint, digest_of, open_checkpoint
+from models.checkpoint import MANIFEST, Checkpoint, below, digest_of, open_checkpoint
 from models.interfaces import Dual, EncoderInfo, TextEncoder, UnknownTower, WeightsDamaged, WeightsMissing
 from models.packaged import TOKENIZER, smollm2
 from models.precision import DeviceName, Placement, Precision, place
@@ -24,7 +23,7 @@ BASE = TowerConfig(attention="causal", pooling="mean", max_tokens=512)
 
 def names() -> tuple[str, ...]:
     """Return the names of the report-space towers."""
-    return ("pocket", "base", "minilm")
+    return ("pocket", "base", "minilm", "bert4cxr")
 
 
 def dual_names() -> tuple[str, ...]:
@@ -114,6 +113,10 @@ def _base(placement: Placement) -> TextEncoder:
 
 
 def _trained(folder: Path, placement: Placement) -> TextEncoder:
+    if open_checkpoint(folder).manifest["backbone"] == "minilm":
+        from models.baselines import trained_bert_encoder
+
+        return trained_bert_encoder(open_checkpoint(folder), placement)
     tower, tokenizer, info = open_trained_tower(folder, placement)
     return DecoderTextEncoder(tower, tokenizer, info, placement)
 
@@ -125,10 +128,11 @@ def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower,
     tower, tokenizer = decoder_tower(base, config)
     tensors = trained.tensors()
     lora_scale = trained.manifest["lora_scale"]
-    merge_lora(tower.decoder, _below(tensors, "lora."), lora_scale)
-    tower.pooling.load_state_dict(_below(tensors, "pooling."))
+    tower.decoder.load_state_dict(below(tensors, "decoder."), strict=False)  # where everything was trained
+    merge_lora(tower.decoder, below(tensors, "lora."), lora_scale)
+    tower.pooling.load_state_dict(below(tensors, "pooling."))
     if tower.whitening is not None:
-        tower.whitening.load_state_dict(_below(tensors, "whitening."))
+        tower.whitening.load_state_dict(below(tensors, "whitening."))
     deciding = json.dumps([_plain(config), lora_scale])
     revision = digest_of(base.revision, trained.revision, deciding, placement.precision)
     info = EncoderInfo(
@@ -144,10 +148,6 @@ def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower,
         pooling=f"whitened {config.pooling}" if config.whitening else config.pooling,
     )
     return tower, TextTokenizer(tokenizer, config.max_tokens), info
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value.float() for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def _plain(config: TowerConfig) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -70,6 +70,14 @@ class ReportTower(nn.Module):
 
 
 TokenPair = tuple[list[int], list[int]]  # ids of the instruction, ids of the text
+
+
+class PairTokenizer(Protocol):
+    """Token ids of (instruction, text) pairs."""
+
+    def pairs(self, texts: Sequence[str], instructions: Sequence[str]) -> list[TokenPair]:
+        """Return the ids of each instruction and of its text, the text cut so that both together fit."""
+        ...
 
 
 class TextTokenizer:
@@ -158,18 +166,18 @@ LoraTarget = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_pr
 ALL_TARGETS: tuple[LoraTarget, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-def merge_lora(decoder: Decoder, adapter: dict[str, Tensor], scale: float) -> None:
-    """Fold a LoRA adapter into the decoder: W += scale · B · A, computed in fp32.
+def merge_lora(model: nn.Module, adapter: dict[str, Tensor], scale: float) -> None:
+    """Fold a LoRA adapter into a language model: W += scale · B · A, computed in fp32.
 
     Args:
-        decoder: changed in place.
+        model: changed in place.
         adapter: "layers.0.self_attn.q_proj.lora_A" → [r, in] and "….lora_B" → [out, r].
         scale: alpha / r.
 
     Raises:
-        KeyError: the adapter names a layer that the decoder does not have.
+        KeyError: the adapter names a layer that the model does not have.
     """
-    weights = dict(decoder.named_parameters())
+    weights = dict(model.named_parameters())
     with torch.no_grad():
         for key, down in adapter.items():
             if key.endswith(".lora_A"):

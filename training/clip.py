@@ -37,7 +37,7 @@ from models.vision import VisionConfig, normalised, whole_film
 from training.augment import jittered
 from training.command import RUNS, stage_command
 from training.datasets import Film, films, fingerprint, images_folder, label_matrix
-from training.loop import LoopConfig, Run, train
+from training.loop import LoopConfig, Run, Workers, train
 from training.losses import semantic_targets, soft_cross_entropy
 from training.recipe import load_recipe
 
@@ -108,7 +108,14 @@ class ClipStage:
         new = [p for name, p in self.trained.named_parameters() if not name.startswith("image.tower.")]
         return [{"params": vision, "lr": self._recipe.lr_vision}, {"params": new, "lr": self._recipe.lr_heads}]
 
-    def loss(self, step: int) -> Tensor:
+    def accumulate(self, step: int, workers: Workers) -> float:
+        """Add the gradients of one batch of films; each worker takes the same batch and an equal part of the loss."""
+        with workers.autocast():
+            loss = self._loss(step)
+        workers.backward(loss / workers.count)
+        return loss.item()
+
+    def _loss(self, step: int) -> Tensor:
         """Return the matching loss both ways, plus the label loss, for one batch of films."""
         draw = np.random.default_rng((self._recipe.loop.seed, step))
         chosen = draw.choice(len(self._films), self._recipe.batch, replace=False)

@@ -11,10 +11,11 @@ import math
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -23,6 +24,8 @@ from tqdm import tqdm
 
 from models.checkpoint import open_checkpoint, save_checkpoint, write_atomically
 from models.interfaces import CxrError, TowerError
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,43 @@ class LoopConfig:
     save_every: int = 50
     seed: int = 4096
     precision: str = "bf16"  # accelerate's word: "no" or "bf16"
+    average_decay: float = 0.0  # of the running average of the weights that is measured and kept; 0: the weights
+
+
+class Workers:
+    """The processes of one training, https://huggingface.co/docs/accelerate; a single one as a rule."""
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._accelerator = accelerator
+        self.rank = accelerator.process_index
+        self.count = accelerator.num_processes
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss to the parameters'."""
+        self._accelerator.backward(loss)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which products are made in the run's precision."""
+        return self._accelerator.autocast()  # type: ignore[no-any-return]
+
+    def share(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return this worker's items of a step: the rank-th of as many slices, equal but for one item, as workers."""
+        cuts = [len(items) * rank // self.count for rank in range(self.count + 1)]
+        return items[cuts[self.rank] : cuts[self.rank + 1]]
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Join the rows [n_r, d] of all workers in the order of their shares; no gradient passes through."""
+        if self.count == 1:
+            return rows
+        parts: list[Tensor] = [torch.empty(0)] * self.count
+        torch.distributed.all_gather_object(parts, rows.detach().cpu())
+        return torch.cat(parts).to(rows.device)
+
+    def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Give every worker the sum of all workers' gradients."""
+        for parameter in parameters if self.count > 1 else ():
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            parameter.grad = self._accelerator.reduce(gradient, reduction="sum")
 
 
 class Stage(Protocol):
@@ -51,8 +91,12 @@ class Stage(Protocol):
         """Return optimizer groups, each with its peak `lr`."""
         ...
 
-    def loss(self, step: int) -> Tensor:
-        """Return the loss of a step, a pure function of the parameters and the step."""
+    def accumulate(self, step: int, workers: Workers) -> float:
+        """Add the gradients of this worker's share of a step, through `workers.backward`; return the step's loss.
+
+        A pure function of the parameters, the step and the worker. The shares of all workers add up to the gradient
+        that one worker alone would have.
+        """
         ...
 
     def measure(self) -> dict[str, float]:
@@ -129,24 +173,59 @@ class Run:
 def train(stage: Stage, config: LoopConfig, run: Run) -> None:
     """Train to the end, from the newest state of the run if there is one.
 
-    The weights with the best first figure of `measure` are kept in `best/` of the run, in fp32.
+    The weights with the best first figure of `measure` are kept in `best/` of the run, in fp32; with
+    `average_decay`, the figures are those of the running average of the weights, and it is the average that is kept.
+    Several workers hold equal weights; the first one measures and writes.
     """
     accelerator = Accelerator(mixed_precision=config.precision)
+    workers = Workers(accelerator)
     optimizer = torch.optim.AdamW(stage.groups(), weight_decay=config.weight_decay)
+    average = Average(stage.trained, config.average_decay)
     peaks = [group["lr"] for group in optimizer.param_groups]
     first, tensors, best = run.restore()
-    _load_state(stage.trained, optimizer, tensors)
-    for step in _progress(first, config.steps):
-        if step % config.measure_every == 0:
-            best = _measure(stage, run, step, best)
-        if step % config.save_every == 0 and step > first:
-            run.save(step, _state(stage.trained, optimizer), best)
+    _load_state(stage.trained, optimizer, average, tensors)
+    writes = accelerator.is_main_process
+    for step in _progress(first, config.steps, writes):
+        if step % config.measure_every == 0 and writes:
+            best = _measure(stage, average, run, step, best)
+        if step % config.save_every == 0 and step > first and writes:
+            run.save(step, _state(stage.trained, optimizer, average), best)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * _schedule(step, config)
-        run.note(_step(stage, config, accelerator, optimizer, step))
-    best = _measure(stage, run, config.steps, best)
-    run.save(config.steps, _state(stage.trained, optimizer), best)
-    draw_curve(run)
+        taken = _step(stage, config, workers, optimizer, step)
+        average.follow(stage.trained)
+        if writes:
+            run.note(taken)
+    if writes:
+        best = _measure(stage, average, run, config.steps, best)
+        run.save(config.steps, _state(stage.trained, optimizer, average), best)
+        draw_curve(run)
+    accelerator.wait_for_everyone()
+
+
+class Average:
+    """Running average of the trained weights, which generalises better than the last ones; decay 0 is no average."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {name: p.detach().clone() for name, p in _trained(model).items()} if decay else {}
+
+    @torch.no_grad()
+    def follow(self, model: nn.Module) -> None:
+        """Move towards the weights as they are now."""
+        for name, parameter in _trained(model).items() if self.decay else ():
+            self.weights[name].lerp_(parameter, 1 - self.decay)
+
+    @contextmanager
+    def worn_by(self, model: nn.Module) -> Iterator[None]:
+        """Put the average in place of the model's weights for a while."""
+        parameters = {name: p for name, p in _trained(model).items() if name in self.weights}
+        own = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+        _put(parameters, self.weights)
+        try:
+            yield
+        finally:
+            _put(parameters, own)
 
 
 def draw_curve(run: Run) -> None:
@@ -167,28 +246,28 @@ def draw_curve(run: Run) -> None:
 
 
 def _step(
-    stage: Stage, config: LoopConfig, accelerator: Accelerator, optimizer: torch.optim.Optimizer, step: int
+    stage: Stage, config: LoopConfig, workers: Workers, optimizer: torch.optim.Optimizer, step: int
 ) -> dict[str, float]:
     begun = time.monotonic()
     torch.manual_seed(config.seed * 1_000_003 + step)
     stage.trained.train()
-    with accelerator.autocast():
-        loss = stage.loss(step)
-    accelerator.backward(loss)
-    accelerator.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], config.gradient_clip)
+    loss = stage.accumulate(step, workers)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    workers.add_gradients(parameters)
+    nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
     optimizer.step()
     optimizer.zero_grad()
-    return {"step": step, "loss": loss.item(), "seconds": time.monotonic() - begun}
+    return {"step": step, "loss": loss, "seconds": time.monotonic() - begun}
 
 
-def _measure(stage: Stage, run: Run, step: int, best: float) -> float:
+def _measure(stage: Stage, average: Average, run: Run, step: int, best: float) -> float:
     stage.trained.eval()
-    with torch.no_grad():
+    with torch.no_grad(), average.worn_by(stage.trained):
         figures = stage.measure()
-    run.note({"step": step, **figures})
-    chosen = next(iter(figures.values()))
-    if chosen > best:
-        save_checkpoint(run.folder / "best", _weights(stage.trained), {"step": step, "measured": figures})
+        run.note({"step": step, **figures})
+        chosen = next(iter(figures.values()))
+        if chosen > best:
+            save_checkpoint(run.folder / "best", _weights(stage.trained), {"step": step, "measured": figures})
     return max(best, chosen)
 
 
@@ -200,35 +279,46 @@ def _schedule(step: int, config: LoopConfig) -> float:
     return 0.5 * (1 + math.cos(math.pi * share))
 
 
+def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
 def _weights(model: nn.Module) -> dict[str, Tensor]:
-    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    return trained | dict(model.named_buffers())
+    return {**_trained(model), **dict(model.named_buffers())}
 
 
-def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _state(model: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> dict[str, Tensor]:
     tensors = {f"model.{name}": value for name, value in _weights(model).items()}
+    tensors |= {f"average.{name}": value for name, value in average.weights.items()}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer.{key}.{name}"] = value
     return tensors
 
 
-def _load_state(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def _load_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, average: Average, tensors: Mapping[str, Tensor]
+) -> None:
     parameters = dict(model.named_parameters())
-    targets = parameters | dict(model.named_buffers())
-    with torch.no_grad():
-        for key, value in tensors.items():
-            kind, _, rest = key.partition(".")
-            if kind == "model":
-                targets[rest].copy_(value)
-            else:
-                moment, _, name = rest.partition(".")
-                of_parameter = optimizer.state[parameters[name]]
-                of_parameter[moment] = value if moment == "step" else value.to(parameters[name])
+    _put(parameters | dict(model.named_buffers()), _below(tensors, "model."))
+    _put(average.weights, _below(tensors, "average."))
+    for key, value in _below(tensors, "optimizer.").items():
+        moment, _, name = key.partition(".")
+        optimizer.state[parameters[name]][moment] = value if moment == "step" else value.to(parameters[name])
 
 
-def _progress(first: int, steps: int) -> Iterator[int]:
-    return iter(tqdm(range(first, steps), initial=first, total=steps, unit="step", mininterval=5))
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+@torch.no_grad()
+def _put(targets: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    for name, value in values.items():
+        targets[name].copy_(value)
+
+
+def _progress(first: int, steps: int, shown: bool) -> Iterator[int]:
+    return iter(tqdm(range(first, steps), initial=first, total=steps, unit="step", mininterval=5, disable=not shown))
 
 
 def _plain(recipe: object) -> object:

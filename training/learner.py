@@ -1,0 +1,116 @@
+"""A report tower while it learns: what the stages that compare texts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from explorer.corpora.base import Corpus
+from models.checkpoint import open_checkpoint
+from models.precision import place
+from models.text import ReportTower, TokenPair, TowerConfig, in_buckets, length_buckets, pad
+from training.adapters import LoraConfig, go_on_from, make_trainable
+from training.gradient_cache import Chunk, accumulate_in_chunks
+from training.loop import LoopConfig, Workers
+from training.students import open_student
+from training.validation import Validation
+
+WHITENED_TEXTS = 2_000  # enough for a shrunk 576 × 576 correlation, in a minute
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRecipe:
+    """What the recipes of these stages have in common."""
+
+    name: str
+    base: str
+    tower: TowerConfig
+    lora: LoraConfig
+    loop: LoopConfig
+    batch: int = 128
+    lr_lora: float = 1e-5  # of adapters, or of the whole language model where the recipe trains everything
+    lr_pooling: float = 1e-4  # of whitening and latent attention
+    start: str = ""  # run folder of the stage this one goes on from
+    shrinkage: float = 0.1  # of the whitening fit
+    train_tokens: int = 512  # texts are cut there while training
+    chunk_tokens: int = 8_192  # padded tokens that go through the tower at a time
+    gradient_cache: bool = True  # hold the activations of one chunk at a time, and make them twice
+    instructed: bool = True  # queries carry their instruction
+
+
+class Learner:
+    """A tower with adapters, its tokenizer, and the validation split."""
+
+    def __init__(self, recipe: TextRecipe, corpus: Corpus, texts: Sequence[str]) -> None:
+        """Open the base, go on from the recipe's start, and fit the whitening to `texts` if the start has none."""
+        self._recipe = recipe
+        self._validation = Validation(corpus)
+        self.placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
+        self.student = open_student(recipe.base, recipe.tower, recipe.train_tokens)
+        torch.manual_seed(recipe.loop.seed)
+        self.student.language_model.to(self.placement.dtype)
+        make_trainable(self.student.language_model, self.student.targets, self.student.layers, recipe.lora)
+        self.tower = self.student.tower.to(self.placement.device)
+        self._start(texts)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the language model and what pools its states, each with its learning rate."""
+        inside = {id(p) for p in self.student.language_model.parameters()}
+        trained = [p for p in self.tower.parameters() if p.requires_grad]
+        language = [p for p in trained if id(p) in inside]
+        pooling = [p for p in trained if id(p) not in inside]
+        groups = [{"params": language, "lr": self._recipe.lr_lora}, {"params": pooling, "lr": self._recipe.lr_pooling}]
+        return [group for group in groups if group["params"]]
+
+    def chunks(self, texts: Sequence[str], instructions: Sequence[str]) -> list[Chunk]:
+        """Return texts as padded batches of similar length, each within the recipe's size."""
+        asked = instructions if self._recipe.instructed else [""] * len(texts)
+        tokens = self.student.tokenizer.pairs(texts, asked)
+        rows = length_buckets(_lengths(tokens), self._recipe.chunk_tokens)
+        return [(chunk, pad([tokens[row] for row in chunk]).to(self.placement.device)) for chunk in rows]
+
+    def accumulate(
+        self, chunks: Sequence[Chunk], loss_of: Callable[[Tensor], Tensor], workers: Workers, step: int
+    ) -> float:
+        """Add the gradients of a loss over the vectors of all chunks, and return the loss."""
+        seed = self._recipe.loop.seed * 1_000_003 + step * 1_009
+        return accumulate_in_chunks(self.tower, chunks, loss_of, workers, seed, self._recipe.gradient_cache)
+
+    def measure(self) -> dict[str, float]:
+        """Return how well the tasks of the validation split are done; the first figure chooses."""
+        return self._validation.figures(self._unit, self._recipe.instructed)
+
+    def _unit(self, texts: Sequence[str], instruction: str) -> np.ndarray:
+        pairs = self.student.tokenizer.pairs(texts, [instruction] * len(texts))
+        with self.placement.autocast():
+            vectors = in_buckets(self.tower, pairs, self.placement.device, self._recipe.chunk_tokens)
+        return F.normalize(vectors, dim=-1).cpu().numpy()
+
+    def _start(self, texts: Sequence[str]) -> None:
+        start = open_checkpoint(Path(self._recipe.start) / "tower" / "text") if self._recipe.start else None
+        if start is not None:
+            go_on_from(self.tower, start, self.student.root)
+        whitened = start is not None and any(key.startswith("whitening.") for key in start.tensors())
+        if not whitened:
+            self._fit_whitening(texts)
+
+    @torch.no_grad()
+    def _fit_whitening(self, texts: Sequence[str]) -> None:
+        if not isinstance(self.tower, ReportTower) or self.tower.whitening is None:
+            return
+        chosen = np.random.default_rng(self._recipe.loop.seed).permutation(len(texts))[:WHITENED_TEXTS]
+        pairs = self.student.tokenizer.pairs([texts[row] for row in chosen], [""] * len(chosen))
+        with self.placement.autocast():
+            pooled = in_buckets(self.tower.pool, pairs, self.placement.device, self._recipe.chunk_tokens)
+        self.tower.whitening.fit(pooled.cpu(), self._recipe.shrinkage)
+
+
+def _lengths(tokens: Sequence[TokenPair]) -> list[int]:
+    return [len(prefix) + len(text) for prefix, text in tokens]

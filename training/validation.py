@@ -1,0 +1,90 @@
+"""What the stages of the report tower steer by: the tasks of the validation split, with figures small enough to log.
+
+Task 4 and Task 3 stay unseen here: the project's notes and the error templates kept for tests choose nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from explorer.corpora.base import Corpus
+from explorer.corpora.split import in_split
+from explorer.language.error_injection import Injector
+from explorer.language.sentences import sentences
+from explorer.language.shorthand import Shortener
+from explorer.metrics.retrieval import answer_ranks
+from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
+from training.tasks.retrieval import RetrievalTask, findings_to_impression, prior_omitted
+from training.texts import Told, told
+
+Encode = Callable[[Sequence[str], str], np.ndarray]  # texts, instruction → [n, d] unit rows
+SEED = 4096
+
+
+class Validation:
+    """The validation split, ready to be asked."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._summaries = findings_to_impression(corpus, "validation")
+        self._omitted = prior_omitted(corpus, "validation")
+        draw = np.random.default_rng(SEED)
+        studies = told(in_split(corpus.reports, "validation"))
+        self._notes = _notes(studies, Shortener.open(), draw)
+        self._wrong = _with_errors(studies, Injector.open("training"), draw)
+
+    def figures(self, encode: Encode, instructed: bool) -> dict[str, float]:
+        """Return recall of the tasks; the first figure, the mean of the others, is the one to choose by.
+
+        Args:
+            encode: the tower.
+            instructed: whether its queries carry an instruction.
+        """
+        search, summarize = (SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION) if instructed else ("", "")
+        summaries = self._ranks(self._summaries, encode, summarize)
+        unseen = summaries[self._summaries.parts["unseen"]]
+        short, long = (encode(texts, search if part == 0 else "") for part, texts in enumerate(self._notes))
+        notes = answer_ranks(short @ long.T, np.arange(len(short)))
+        figures = {
+            "task 2 recall@1": float((summaries <= 1).mean()),
+            "task 2 recall@10": float((summaries <= 10).mean()),
+            "unseen recall@1": float((unseen <= 1).mean()),
+            "unseen recall@10": float((unseen <= 10).mean()),
+            "omitted recall@1": float((self._ranks(self._omitted, encode, search) <= 1).mean()),
+            "short recall@1": float((notes <= 1).mean()),
+            "errors told": self._told_apart(encode, summarize),
+        }
+        return {"mean": float(np.mean(list(figures.values()))), **figures}
+
+    def _ranks(self, task: RetrievalTask, encode: Encode, instruction: str) -> np.ndarray:
+        return answer_ranks(encode(task.queries, instruction) @ encode(task.bank, "").T, task.answers)
+
+    def _told_apart(self, encode: Encode, instruction: str) -> float:
+        """Return how often findings are closer to their impression than to the same with one error."""
+        findings, right, wrong = (
+            encode(texts, instruction if part == 0 else "") for part, texts in enumerate(self._wrong)
+        )
+        return float(((findings * right).sum(axis=1) > (findings * wrong).sum(axis=1)).mean())
+
+
+def _notes(studies: Sequence[Told], shortener: Shortener, draw: np.random.Generator) -> tuple[list[str], list[str]]:
+    """Return sentences of two or more words that shorthand changes, short and in full, each once."""
+    long = dict.fromkeys(part.text for study in studies for part in sentences(study.report))
+    pairs = [(shortener.shorten(text, draw), text) for text in long]
+    differing = [(short, text) for short, text in pairs if short != text]
+    return [short for short, _ in differing], [text for _, text in differing]
+
+
+def _with_errors(
+    studies: Sequence[Told], injector: Injector, draw: np.random.Generator
+) -> tuple[list[str], list[str], list[str]]:
+    """Return findings, their impression, and the impression with one error."""
+    both = [study for study in studies if study.findings and study.impression]
+    made = [(study, injector.several(study.impression, 1, draw)) for study in both]
+    kept = [(study, wrong[0].text) for study, wrong in made if wrong]
+    return (
+        [study.findings for study, _ in kept],
+        [study.impression for study, _ in kept],
+        [wrong for _, wrong in kept],
+    )
