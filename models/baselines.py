@@ -18,7 +18,7 @@ from models.interfaces import EncoderInfo, Vectors
 from models.packaged import TOKENIZER, minilm, minilm_tensors
 from models.pooling import masked_mean
 from models.precision import Placement
-from models.text import Batch, TokenPair, TowerConfig, in_buckets, merge_lora
+from models.text import Batch, TokenPair, TowerConfig, in_buckets, merge_lora, tower_config
 
 MINILM = TowerConfig(layers=6, attention="bidirectional", pooling="mean", max_tokens=256)
 TOKENS_PER_BATCH = 8_192
@@ -100,7 +100,7 @@ def minilm_encoder(placement: Placement) -> BertTextEncoder:
 
 def trained_bert_encoder(trained: Checkpoint, placement: Placement) -> BertTextEncoder:
     """Load a BERT that was trained on reports: adapters, or all of its weights, over the packaged one."""
-    tower, tokenizer, base = _minilm(TowerConfig(**trained.manifest["tower"]))
+    tower, tokenizer, base = _minilm(tower_config(trained.manifest))
     tensors, scale = trained.tensors(), trained.manifest["lora_scale"]
     tower.bert.load_state_dict(below(tensors, "bert."), strict=False)  # where everything was trained
     merge_lora(tower.bert, below(tensors, "lora."), scale)

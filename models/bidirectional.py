@@ -11,6 +11,7 @@ one function. Names of parameters are the library's, so its checkpoints load as 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -143,13 +144,32 @@ class Decoder(nn.Module):
         Returns:
             [b, l, d] last hidden states; rows of padding hold no meaning.
         """
-        x = self.embed_tokens(ids).float()
+        return self.norm(self._streams(ids, attended)[-1])  # type: ignore[no-any-return]
+
+    def states_at(self, depths: Sequence[int], ids: Tensor, attended: Tensor) -> list[Tensor]:
+        """Run the decoder and return states after some of its layers, each scaled to a root mean square of 1.
+
+        Args:
+            depths: numbers of layers passed; 0 is the token table itself.
+            ids: as `forward`.
+            attended: as `forward`.
+
+        Returns:
+            [b, l, d] fp32 for each depth, in the order given.
+        """
+        streams = self._streams(ids, attended)
+        width, eps = (self.config.hidden_size,), self.config.rms_norm_eps
+        return [F.rms_norm(streams[depth], width, eps=eps) for depth in depths]
+
+    def _streams(self, ids: Tensor, attended: Tensor) -> list[Tensor]:
+        """Return the residual stream [b, l, d] fp32 before the first layer and after each."""
+        streams = [self.embed_tokens(ids).float()]
         dtype = self.norm.weight.dtype
         mask = attention_mask(attended, self.attention).to(dtype)
         cos, sin = (table.to(dtype) for table in rotary_table(self.config, ids.shape[1], ids.device))
         for layer in self.layers:
-            x = layer(x, mask, cos, sin)
-        return self.norm(x)  # type: ignore[no-any-return]
+            streams.append(layer(streams[-1], mask, cos, sin))
+        return streams
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:

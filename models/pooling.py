@@ -59,35 +59,43 @@ class Whitening(nn.Module):
     """Centre, then a linear map fitted so that training vectors have unit covariance.
 
     The states of a decoder are dominated by a few channels; without this step cosine sees only those, and a
-    contrastive loss on the raw vectors does not leave chance. The map is a starting point: training refines it.
+    contrastive loss on the raw vectors does not leave chance. Vectors of several depths, side by side, are whitened
+    each on its own and added. The map is a starting point: training refines it.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, parts: int = 1) -> None:
         super().__init__()
-        self.centre = nn.Parameter(torch.zeros(width))
-        self.linear = nn.Linear(width, width, bias=False)
+        self._width = width
+        self.centre = nn.Parameter(torch.zeros(parts * width))
+        self.linear = nn.Linear(parts * width, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n, d] → [n, d]."""
+        """[n, parts·d] → [n, d]."""
         return self.linear(x.float() - self.centre)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def fit(self, vectors: Tensor, shrinkage: float) -> None:
-        """Fit to vectors [n, d].
+        """Fit to vectors [n, parts·d].
 
         Args:
             vectors: pooled, not normalised.
             shrinkage: 0–1, how far the correlations are pulled towards none; keeps directions that training hardly
                 shows from being blown up.
         """
-        scale = vectors.std(dim=0).clamp_min(1e-6)
-        standard = (vectors - vectors.mean(dim=0)) / scale
-        correlation = standard.T @ standard / len(standard)
-        correlation = (1 - shrinkage) * correlation + shrinkage * torch.eye(len(correlation))
-        values, directions = torch.linalg.eigh(correlation)
-        root = directions @ torch.diag(values.clamp_min(1e-8).rsqrt()) @ directions.T  # symmetric: keeps channels near
         self.centre.copy_(vectors.mean(dim=0))
-        self.linear.weight.copy_(root / scale)
+        maps = [_whitening_map(part, shrinkage) for part in torch.split(vectors, self._width, dim=1)]
+        self.linear.weight.copy_(torch.cat(maps, dim=1))
+
+
+def _whitening_map(vectors: Tensor, shrinkage: float) -> Tensor:
+    """Return the [d, d] map that gives vectors [n, d] unit covariance; symmetric, so that channels stay near."""
+    scale = vectors.std(dim=0).clamp_min(1e-6)
+    standard = (vectors - vectors.mean(dim=0)) / scale
+    correlation = standard.T @ standard / len(standard)
+    correlation = (1 - shrinkage) * correlation + shrinkage * torch.eye(len(correlation))
+    values, directions = torch.linalg.eigh(correlation)
+    root: Tensor = directions @ torch.diag(values.clamp_min(1e-8).rsqrt()) @ directions.T
+    return root / scale
 
 
 def masked_mean(states: Tensor, weights: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from models.checkpoint import MANIFEST, Checkpoint, below, digest_of, open_check
 from models.interfaces import Dual, EncoderInfo, TextEncoder, UnknownTower, WeightsDamaged, WeightsMissing
 from models.packaged import TOKENIZER, smollm2
 from models.precision import DeviceName, Placement, Precision, place
-from models.text import DecoderTextEncoder, ReportTower, TextTokenizer, TowerConfig, merge_lora
+from models.text import DecoderTextEncoder, ReportTower, TextTokenizer, TowerConfig, merge_lora, tower_config
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 BASE = TowerConfig(attention="causal", pooling="mean", max_tokens=512)
@@ -124,7 +124,7 @@ def _trained(folder: Path, placement: Placement) -> TextEncoder:
 def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower, TextTokenizer, EncoderInfo]:
     """Open a trained report tower: its parts, for a stage that trains on top of it or a projection behind it."""
     trained, base = open_checkpoint(folder), smollm2()
-    config = TowerConfig(**trained.manifest["tower"])
+    config = tower_config(trained.manifest)
     tower, tokenizer = decoder_tower(base, config)
     tensors = trained.tensors()
     lora_scale = trained.manifest["lora_scale"]

@@ -6,9 +6,9 @@ apart and joined as ids, so nothing a person types can be taken for an instructi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -33,7 +33,14 @@ class TowerConfig:
     attention: Attention = "bidirectional"
     pooling: PoolingMode = "mean"
     whitening: bool = False
+    depths: tuple[int, ...] = ()  # states after so many layers are pooled side by side, then whitened; (): the last
     max_tokens: int = 512  # instruction and text together
+
+
+def tower_config(manifest: Mapping[str, Any]) -> TowerConfig:
+    """Return what the manifest of a trained tower says that it is made of."""
+    told = manifest["tower"]
+    return TowerConfig(**{**told, "depths": tuple(told.get("depths", ()))})
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,15 @@ class ReportTower(nn.Module):
         self.config = config
         self.decoder = Decoder(decoder, config.attention)
         self.pooling = Pooling(config.pooling, decoder.hidden_size)
-        self.whitening = Whitening(decoder.hidden_size) if config.whitening else None
+        parts = max(1, len(config.depths))
+        self.whitening = Whitening(decoder.hidden_size, parts) if config.whitening else None
 
     def pool(self, batch: Batch) -> Tensor:
-        """Return pooled states before whitening, [b, d]."""
-        return self.pooling(self.decoder(batch.ids, batch.attended), batch.kept)  # type: ignore[no-any-return]
+        """Return pooled states before whitening: [b, d], or [b, k·d] of k depths side by side."""
+        if not self.config.depths:
+            return self.pooling(self.decoder(batch.ids, batch.attended), batch.kept)  # type: ignore[no-any-return]
+        states = self.decoder.states_at(self.config.depths, batch.ids, batch.attended)
+        return torch.cat([self.pooling(at_depth, batch.kept) for at_depth in states], dim=-1)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return [b, d] vectors, not normalised."""

@@ -57,7 +57,8 @@ class DistilStage:
         corpus = openi.read()
         studies = told(in_split(corpus.reports, "train"))
         self._recipe = recipe
-        self._texts = list(dict.fromkeys(every_sentence(studies) + every_text(studies)))
+        sections = [text for one in studies for text in (one.findings, one.impression, *one.indication) if text]
+        self._texts = list(dict.fromkeys(every_sentence(studies) + sections))
         teacher = load_text_encoder(recipe.teacher)
         self._taught = torch.from_numpy(teacher.encode(self._texts))
         self._learner = Learner(recipe, corpus, every_text(studies))

@@ -1,10 +1,10 @@
-"""Measure encoders on studies and films that no training has seen.
+"""Measure encoders on studies, notes and films that no training has seen.
 
-    python -m training.evaluate --encoders pocket,base,minilm,bm25 --tasks 2,multimodal --json assets/results/first.json
+    python -m training.evaluate --encoders pocket,base,minilm,bm25 --tasks 1,2,3,4,5 --json assets/results/text.json
+    CXR_IMAGES=DIR python -m training.evaluate --encoders pocket --tasks multimodal --json assets/results/multimodal.json
 
-Task 2 (paper section 5): a study's findings are the query, all distinct impressions of the split are the bank, the
-study's own impression is the answer; identical impressions are one answer. Multimodal: a film is the query, the reports
-of the split are the bank, a report is relevant if it shares a finding with the film.
+The tasks are those of the paper's section 5, see `training.tasks`. A result written into `assets/results` also rewrites
+the README's tables. Asked for together, the films' rows are written to `multimodal.json` beside the named file.
 """
 
 from __future__ import annotations
@@ -12,175 +12,221 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import date
+from itertools import combinations
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
+from typing import Any, get_args
 
 from explorer.corpora import openi
 from explorer.corpora.base import Corpus
-from explorer.corpora.sections import collapse, scope_text, without_redactions
-from explorer.corpora.split import Split, in_split
-from explorer.language.labels import NO_FINDING, labels_of_codes
-from explorer.metrics.retrieval import answer_ranks, floor_at, precision_at
-from explorer.metrics.significance import bootstrap
-from explorer.store import ReportStore
-from explorer.types import Report
+from explorer.corpora.split import Split
+from explorer.metrics.significance import approximate_randomisation, bootstrap, holm
 from models.checkpoint import write_atomically
-from models.interfaces import SECTION_PROMPTS, SUMMARY_INSTRUCTION, CxrError
-from models.registry import dual_names, load_dual, load_text_encoder
-from training.clip import SOURCES, labels_in_reach, shares_a_finding
-from training.datasets import Film, FilmSplit, films, images_folder
+from models.interfaces import CxrError
+from models.registry import load_text_encoder
+from training import tables
+from training.datasets import images_folder
+from training.embeddings import CachedEncoder
+from training.tasks.base import WORDS, Figure, Ranker, Task, dense, words
+from training.tasks.errors import erroneous_impressions
+from training.tasks.multimodal import multimodal
+from training.tasks.nearest import nearest_findings
+from training.tasks.notes import read_notes
+from training.tasks.retrieval import findings_to_impression, notes, prior_omitted, split_reports
+from training.tasks.stability import stability
 
-RANKS = (1, 5, 10)
-WORDS = "bm25"
-TASKS = ("2", "multimodal")
-FILM_SPLITS: Mapping[Split, FilmSplit] = {"train": "train", "validation": "choosing", "test": "reporting"}
-Row = dict[str, object]
-
-
-def task2(encoders: Sequence[str], corpus: Corpus, split: Split) -> list[Row]:
-    """Findings → impression: one row per encoder, over all answers and over those unseen and seen in training."""
-    studies = [r for r in in_split(corpus.reports, split) if {"findings", "impression"} <= r.sections.keys()]
-    impressions = [collapse(report.sections["impression"]) for report in studies]
-    distinct = sorted(set(impressions))
-    answers = np.array([distinct.index(text) for text in impressions])
-    trained = {collapse(r.sections.get("impression", "")) for r in in_split(corpus.reports, "train")}
-    seen = np.array([text in trained for text in impressions])
-    findings = [report.sections["findings"] for report in studies]
-    rows: list[Row] = []
-    for encoder in encoders:
-        about, scores = _scores(encoder, findings, distinct, studies)
-        ranks = answer_ranks(scores, answers)
-        parts = {"all": np.ones_like(seen), "unseen": ~seen, "seen": seen}
-        figures = {
-            name: _recalls(ranks[part], answers[part], len(distinct)) for name, part in parts.items() if part.any()
-        }
-        rows.append({"task": "2", "split": split, "n_distinct": len(distinct), **about, "figures": figures})
-    return rows
-
-
-def _recalls(ranks: np.ndarray, answers: np.ndarray, n_distinct: int) -> Row:
-    at = {str(k): _rounded(ranks <= k) for k in RANKS}
-    floor = {str(k): round(float(floor_at(answers, k).mean()), 4) for k in RANKS}
-    chance = {str(k): round(min(1.0, k / n_distinct), 4) for k in RANKS}
-    return {"n": len(ranks), "recall": at, "floor": floor, "chance": chance}
-
-
-def _scores(encoder: str, queries: list[str], bank: list[str], studies: Sequence[Report]) -> tuple[Row, np.ndarray]:
-    if encoder == WORDS:
-        return {"encoder": WORDS, "revision": "", "precision": "", "instruction": ""}, _word_scores(
-            queries, bank, studies
-        )
-    tower = load_text_encoder(encoder)
-    instruction = SUMMARY_INSTRUCTION if tower.info.instructed else ""
-    asked = tower.encode([without_redactions(text) for text in queries], instruction)
-    documents = tower.encode([without_redactions(text) for text in bank])
-    about: Row = {
-        "encoder": tower.info.name,
-        "revision": tower.info.revision,
-        "precision": tower.info.precision,
-        "instruction": instruction,
-    }
-    return about, asked @ documents.T
-
-
-def _word_scores(queries: list[str], bank: list[str], studies: Sequence[Report]) -> np.ndarray:
-    """BM25 of every query against every impression; an impression without a shared word scores below all others."""
-    column = {text: number for number, text in enumerate(bank)}
-    of_study = {report.id: column[collapse(report.sections["impression"])] for report in studies}
-    scores = np.full((len(queries), len(bank)), -np.inf)
-    with tempfile.TemporaryDirectory() as folder:
-        store = ReportStore.build(Path(folder) / "store", Corpus("openi", "", "", "", "", tuple(studies)))
-        for row, text in enumerate(queries):
-            for near in store.bm25(text, "impression", len(bank), None):
-                for study in (near.id, *near.identical):
-                    scores[row, of_study[study]] = near.score
-    return scores
-
-
-def multimodal(encoders: Sequence[str], corpus: Corpus, split: Split) -> list[Row]:
-    """Film → reports: precision@5 of shared findings, averaged within each patient, then over patients."""
-    reports = [r for r in in_split(corpus.reports, split) if _labels(r) and scope_text(r.sections, "report")]
-    shown = [film for film in films(images_folder(), SOURCES, FILM_SPLITS[split]) if labels_in_reach(film.labels)]
-    relevant = shares_a_finding([labels_in_reach(film.labels) for film in shown], [_labels(r) for r in reports])
-    constant = np.argsort(-relevant.mean(axis=0), kind="stable")  # floor: the same reports for every film
-    rows: list[Row] = []
-    for encoder in encoders:
-        if encoder not in dual_names():
-            continue
-        dual = load_dual(encoder)
-        texts = [without_redactions(scope_text(report.sections, "report")) for report in reports]
-        pixels = [np.asarray(Image.open(film.file).convert("L")) for film in shown]
-        scores = dual.image.encode(pixels) @ dual.text.encode(texts, SECTION_PROMPTS["report"]).T
-        order = np.argsort(-scores, axis=1, kind="stable")
-        found = precision_at(np.take_along_axis(relevant, order, axis=1), 5)
-        values = {
-            "precision@5": found,
-            "chance": relevant.mean(axis=1),
-            "floor": precision_at(relevant[:, constant], 5),
-        }
-        about = {"encoder": encoder, "revision": dual.image.info.revision, "precision": dual.image.info.precision}
-        figures = {name: _by_patient(shown, values, part) for name, part in _parts(shown).items() if part.any()}
-        rows.append({"task": "multimodal", "split": split, "reports": len(reports), **about, "figures": figures})
-    return rows
-
-
-def _labels(report: Report) -> frozenset[str]:
-    return labels_in_reach(labels_of_codes(report.meta.codes))
-
-
-def _parts(shown: Sequence[Film]) -> dict[str, np.ndarray]:
-    normal = np.array([film.labels == {NO_FINDING} for film in shown])
-    return {"all": np.ones_like(normal), "with a finding": ~normal, "normal": normal}
-
-
-def _by_patient(shown: Sequence[Film], values: Mapping[str, np.ndarray], part: np.ndarray) -> Row:
-    patients = np.array([film.patient for film in shown])[part]
-    names = np.unique(patients)
-    means = {key: [float(value[part][patients == name].mean()) for name in names] for key, value in values.items()}
-    return {
-        "films": int(part.sum()),
-        "patients": len(names),
-        "precision@5": _rounded(np.array(means["precision@5"])),
-        "chance": round(float(np.mean(means["chance"])), 4),
-        "floor": round(float(np.mean(means["floor"])), 4),
-    }
-
-
-def _rounded(values: np.ndarray) -> dict[str, float]:
-    return {key: round(value, 4) for key, value in asdict(bootstrap(values)).items()}
+FILMS = "multimodal"
+TASKS = ("1", "2", "3", "4", "5", FILMS)
+JUDGE = "minilm"  # embeds for EntSim and EmbSim of Task 5
+COMPARED = ("all", "unseen")  # parts on which rankers are compared
+Record = dict[str, Any]
 
 
 def main() -> None:
-    """Measure what the command line names; print a table, and write JSON if asked."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--encoders", default="pocket,base,minilm,bm25", help="names, comma between")
-    parser.add_argument("--tasks", default="2", help=f"any of {','.join(TASKS)}")
-    parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parsed = parser.parse_args()
+    """Measure what the command line names, print every figure, and write the result files if asked."""
+    asked = _arguments()
+    encoders, ids = (list(dict.fromkeys(given.split(","))) for given in (asked.encoders, asked.tasks))
     try:
-        rows = measure(parsed.encoders.split(","), parsed.tasks.split(","), parsed.split)
+        for file, results in measure(encoders, ids, asked.split, asked.json):
+            print(tables.listing(results) if isinstance(results, dict) else tables.films_tables(results))
+            if file:
+                write(file, results)
     except CxrError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    text = json.dumps(rows, indent=1, sort_keys=True) + "\n"
-    print(text)
-    if parsed.json:
-        write_atomically(parsed.json, lambda target: target.write_text(text, encoding="utf-8"))
+    if asked.json and asked.json.resolve().parent == tables.RESULTS:
+        tables.rewrite_readme()
 
 
-def measure(encoders: Sequence[str], tasks: Sequence[str], split: Split) -> list[Row]:
-    """Return the rows of the tasks. Raises CxrError for an unknown task or encoder."""
-    if unknown := [task for task in tasks if task not in TASKS]:
+def measure(
+    encoders: Sequence[str], ids: Sequence[str], split: Split, file: Path | None
+) -> Iterator[tuple[Path | None, Record | list[Record]]]:
+    """Yield the results of the texts, then of the films, each with the file it belongs in, if any.
+
+    Raises CxrError before anything is measured: for an unknown task or encoder, films that are not there, or a file in
+    no folder.
+    """
+    if unknown := [name for name in ids if name not in TASKS]:
         raise CxrError(f"There is no task {unknown[0]!r}. Known: {', '.join(TASKS)}.")
+    if file and not file.parent.is_dir():
+        raise CxrError("The folder for the result file does not exist. Make it first, or name another.")
+    if FILMS in ids:
+        images_folder()
+    rankers = [ranker(name) for name in encoders]
     corpus = openi.read()
-    measured = {"2": task2, "multimodal": multimodal}
-    return [row for task in tasks for row in measured[task](encoders, corpus, split)]
+    texts = [name for name in ids if name != FILMS]
+    if texts:
+        yield file, measured_texts(corpus, split, built(texts, corpus, split), rankers)
+    if FILMS in ids:
+        yield file and (file.with_name(f"{FILMS}.json") if texts else file), multimodal(encoders, corpus, split)
+
+
+def ranker(name: str) -> Ranker:
+    """Return BM25, or an encoder that remembers its vectors. Raises as `load_text_encoder`."""
+    return words() if name == WORDS else dense(CachedEncoder(load_text_encoder(name)))
+
+
+def built(ids: Sequence[str], corpus: Corpus, split: Split) -> list[Task]:
+    """Build the tasks on texts."""
+    tasks: list[Task] = []
+    for name in ids:
+        match name:
+            case "1":
+                tasks += [prior_omitted(corpus, split), split_reports(corpus, split)]
+            case "2":
+                tasks += [findings_to_impression(corpus, split)]
+            case "3":
+                tasks += [erroneous_impressions(corpus, split)]
+            case "4":
+                tasks += [notes(read_notes()), stability(corpus, split, read_notes())]
+            case "5":
+                tasks += [nearest_findings(corpus, split, CachedEncoder(load_text_encoder(JUDGE)))]
+    return tasks
+
+
+def measured_texts(corpus: Corpus, split: Split, tasks: Sequence[Task], rankers: Sequence[Ranker]) -> Record:
+    """Return everything measured on texts, ready for its file. Raises CxrError if two encoders share a name."""
+    names = [one.card.name for one in rankers]
+    if len(set(names)) < len(names):
+        raise CxrError("Two of these encoders have the same name. Measure them one after the other.")
+    rows: list[Record] = []
+    comparisons: list[Record] = []
+    for task in tasks:
+        found = {one.card.name: _figures(task, one) for one in rankers}
+        rows += [_row(task, one, figure) for one in rankers for figure in found[one.card.name]]
+        comparisons += _compared(task, found)
+    return {
+        "corpus": corpus.name,
+        "corpus_sha256": corpus.sha256,
+        "split": split,
+        "measured": date.today().isoformat(),
+        "encoders": [asdict(one.card) for one in rankers],
+        "tasks": [asdict(task.card) for task in tasks],
+        "rows": rows,
+        "comparisons": comparisons,
+    }
+
+
+def write(file: Path, results: Record | list[Record]) -> None:
+    """Write a result file whole; where all else is as it was, so is the day."""
+    if isinstance(results, dict):
+        results = {**results, "measured": _day(file, results)}
+    text = as_text(results)
+    write_atomically(file, lambda target: target.write_text(text, encoding="utf-8"))
+
+
+def as_text(results: Record | list[Record]) -> str:
+    """Return results as JSON, keys sorted, one record a line."""
+    if isinstance(results, list):
+        return json.dumps(results, indent=1, sort_keys=True) + "\n"
+    parts = [f'"{key}": {_lines(value)}' for key, value in sorted(results.items())]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _lines(value: object) -> str:
+    if not isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    rows = ",\n".join(" " + json.dumps(row, sort_keys=True, ensure_ascii=False) for row in value)
+    return f"[\n{rows}\n]" if value else "[]"
+
+
+def _day(file: Path, results: Record) -> object:
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return results["measured"]
+    same = isinstance(before, dict) and {**before, "measured": results["measured"]} == results
+    return before["measured"] if same else results["measured"]
+
+
+def _figures(task: Task, one: Ranker) -> list[Figure]:
+    print(f"Task {task.card.task}: {one.card.name}", file=sys.stderr)
+    return task.figures(one)
+
+
+def _row(task: Task, one: Ranker, figure: Figure) -> Record:
+    interval = bootstrap(figure.values, figure.statistic)
+    return {
+        "task": task.card.task,
+        "part": figure.part,
+        "measure": figure.measure,
+        "encoder": one.card.name,
+        "instruction": task.instruction if one.card.instructed else "",
+        "n": interval.n,
+        "value": _rounded(interval.mean),
+        "low": _rounded(interval.low),
+        "high": _rounded(interval.high),
+        "chance": _rounded(figure.chance),
+        "floor": _rounded(figure.floor),
+        "shuffled": _rounded(figure.shuffled),
+    }
+
+
+def _compared(task: Task, found: Mapping[str, Sequence[Figure]]) -> list[Record]:
+    """Compare every two rankers on a task; `p_holm` is corrected for all comparisons of the task."""
+    pairs = [
+        (one, other, mine, its)
+        for one, other in combinations(found, 2)
+        for mine in found[one]
+        for its in found[other]
+        if mine.part in COMPARED and (mine.part, mine.measure) == (its.part, its.measure)
+        if not (_at_ceiling(mine) or _at_ceiling(its))
+    ]
+    ps = [approximate_randomisation(mine.values, its.values, mine.statistic) for _, _, mine, its in pairs]
+    return [
+        {
+            "task": task.card.task,
+            "part": mine.part,
+            "measure": mine.measure,
+            "encoder": one,
+            "against": other,
+            "difference": _rounded(mine.value - its.value),
+            "p": _rounded(p),
+            "p_holm": _rounded(corrected),
+            "n": len(mine.values),
+        }
+        for (one, other, mine, its), p, corrected in zip(pairs, ps, holm(ps), strict=True)
+    ]
+
+
+def _at_ceiling(figure: Figure) -> bool:
+    """Whether every query is answered: then a difference shows the task's limit, not the rankers'."""
+    return figure.measure.startswith("recall") and figure.value == 1
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--encoders", default="pocket,base,minilm,bm25", help="names or folders, comma between")
+    parser.add_argument("--tasks", default="1,2,3,4,5", help=f"any of {','.join(TASKS)}")
+    parser.add_argument("--split", choices=get_args(Split)[1:], default="test")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""Write the measured tables into the README, from the result files and nothing else.
-
-python -m training.tables
-"""
+"""Result files as text: a listing for the terminal, and the README's tables, from the files and nothing else."""
 
 from __future__ import annotations
 
@@ -13,16 +10,94 @@ from typing import Any
 from models.checkpoint import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "assets" / "results" / "first.json"
+RESULTS = ROOT / "assets" / "results"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+SHOWN = (  # task, part, measure, in words
+    ("1 omitted", "all", "recall@1", "1 · without priors → original, R@1"),
+    ("1 split", "all", "recall@1", "1 · split → original, R@1"),
+    ("2", "all", "recall@1", "2 · findings → impression, R@1"),
+    ("2", "all", "recall@10", "2 · the same, R@10"),
+    ("2", "unseen", "recall@10", "2 · impression unseen in training, R@10"),
+    ("3", "all", "accuracy (strict)", "3 · true among 3 false impressions"),
+    ("3", "unseen", "accuracy (strict)", "3 · impression unseen in training"),
+    ("4 retrieval", "all", "recall@1", "4 · shorthand → long form, R@1"),
+    ("4 retrieval", "all", "recall@5", "4 · the same, R@5"),
+    ("4 stability", "all", "agreement@10 short", "4 · reports that agree, asked in shorthand"),
+    ("4 stability", "all", "agreement@10 long", "4 · reports that agree, asked in full"),
+)
+Record = Mapping[str, Any]
 
 
-def tables(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the Markdown tables of result rows as `training.evaluate` writes them."""
-    parts = [_task2([row for row in rows if row["task"] == "2"])]
-    parts += [_multimodal(row) for row in rows if row["task"] == "multimodal"]
-    return "\n\n".join(parts)
+def listing(results: Record) -> str:
+    """Return every figure of a text result, one a line, below what its tasks and encoders are."""
+    about = [
+        f"Task {one['task']}, {one['title']}. {one['about']} Bank: {one['n_distinct']}." for one in results["tasks"]
+    ]
+    encoders = [
+        f"{one['name']}: {', '.join(filter(None, (one['precision'], one['pooling'], one['revision'][:8], one['note'])))}"
+        for one in results["encoders"]
+    ]
+    rows = [
+        f"{row['task']:<12}{row['part']:<27}{row['measure']:<23}{row['encoder']:<10}n {row['n']:<5}{_interval(row):<24}"
+        f"chance {_number(row['chance']):<8}floor {_number(row['floor']):<8}shuffled {_number(row['shuffled']):<8}"
+        f"{row['instruction'] or 'no instruction'}"
+        for row in results["rows"]
+    ]
+    compared = [
+        f"{row['task']:<12}{row['part']:<27}{row['measure']:<23}{row['encoder']} − {row['against']} "
+        f"{row['difference']:+.3f}, p {row['p']:.4f}, corrected {row['p_holm']:.4f}"
+        for row in results["comparisons"]
+    ]
+    return "\n".join([f"{results['corpus']}, {results['split']} split", *about, *encoders, "", *rows, "", *compared])
+
+
+def text_table(results: Record) -> str:
+    """Return the Markdown table of the main figures of Tasks 1 to 4."""
+    names = [one["name"] for one in results["encoders"]]
+    at = {(row["task"], row["part"], row["measure"], row["encoder"]): row for row in results["rows"]}
+    lines = [
+        f"Tasks 1 to 4 on the {results['split']} split, measured {results['measured']}, with 95 % bootstrap intervals. "
+        "The floor ignores the query and gives the commonest answers.",
+        "",
+        _line("task", "n", *names, "*floor*", "*chance*"),
+        "|" + "---|" * (len(names) + 4),
+    ]
+    for *place, words in SHOWN:
+        found = [at.get((*place, name)) for name in names]
+        first = next((row for row in found if row), None)
+        if first:
+            cells = [_interval(row) if row else "–" for row in found]
+            lines.append(_line(words, first["n"], *cells, _number(first["floor"]), _number(first["chance"])))
+    towers = [one for one in results["encoders"] if one["revision"]]
+    about = [f"`{one['name']}` {one['precision']}, {one['pooling']}, {one['revision'][:8]}" for one in towers]
+    return (
+        "\n".join([*lines, "", f"Precision, pooling and checkpoint: {'; '.join(about)}."])
+        if about
+        else "\n".join(lines)
+    )
+
+
+def paper_table(paper: Record) -> str:
+    """Return the Markdown table of the paper's figures, every one in italics."""
+    shown = [(task, measure, words) for task, part, measure, words in SHOWN if part == "all"]
+    at = {(row["task"], row["measure"], row["encoder"]): row["value"] for row in paper["rows"]}
+    columns = [one for one in shown if any((task, measure) == one[:2] for task, measure, _ in at)]
+    lines = [
+        f"*For orientation, as printed in the paper ({paper['source']}).* {paper['why_not_the_same']}",
+        "",
+        _line("*encoder of the paper*", *(f"*{words}*" for _, _, words in columns)),
+        "|" + "---|" * (len(columns) + 1),
+    ]
+    for name in dict.fromkeys(row["encoder"] for row in paper["rows"]):
+        values = [at.get((task, measure, name)) for task, measure, _ in columns]
+        lines.append(_line(f"*{name}*", *("" if value is None else f"*{value:.3f}*" for value in values)))
+    return "\n".join(lines)
+
+
+def films_tables(rows: Sequence[Record]) -> str:
+    """Return the Markdown tables of the multimodal task, one for each pair of towers."""
+    return "\n\n".join(_films_table(row) for row in rows)
 
 
 def readme_with(text: str, measured: str) -> str:
@@ -32,28 +107,16 @@ def readme_with(text: str, measured: str) -> str:
     return f"{before}{BEGIN}\n{measured}\n{END}{after}"
 
 
-def _task2(rows: Sequence[Mapping[str, Any]]) -> str:
-    first = rows[0]["figures"]
-    lines = [
-        f"Findings → impression, {rows[0]['split']} split: {first['all']['n']} studies, "
-        f"{rows[0]['n_distinct']} distinct impressions; the impression of {first['unseen']['n']} studies does not "
-        "occur in training. Recall with 95 % bootstrap interval.",
-        "",
-        "| ranker | R@1 | R@5 | R@10 | unseen R@1 | unseen R@10 | precision | checkpoint |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        everything, unseen = row["figures"]["all"]["recall"], row["figures"]["unseen"]["recall"]
-        cells = [*(_interval(everything[k]) for k in ("1", "5", "10")), _interval(unseen["1"]), _interval(unseen["10"])]
-        lines.append(_line(row["encoder"], *cells, row["precision"] or "–", row["revision"][:8] or "–"))
-    for name, words in (("floor", "floor: the commonest answers"), ("chance", "chance")):
-        cells = [f"{first['all'][name][k]:.3f}" for k in ("1", "5", "10")]
-        cells += [f"{first['unseen'][name][k]:.3f}" for k in ("1", "10")]
-        lines.append(_line(f"*{words}*", *cells, "", ""))
-    return "\n".join(lines)
+def rewrite_readme() -> None:
+    """Put the tables of the result files that are there into the README."""
+    kinds = {"text.json": text_table, "paper.json": paper_table, "multimodal.json": films_tables}
+    there = {name: RESULTS / name for name in kinds if (RESULTS / name).is_file()}
+    measured = "\n\n".join(kinds[name](json.loads(file.read_text(encoding="utf-8"))) for name, file in there.items())
+    text = readme_with(README.read_text(encoding="utf-8"), measured)
+    write_atomically(README, lambda target: target.write_text(text, encoding="utf-8"))
 
 
-def _multimodal(row: Mapping[str, Any]) -> str:
+def _films_table(row: Record) -> str:
     lines = [
         f"Film → reports with `{row['encoder']}` (checkpoint {row['revision'][:8]}, {row['precision']}), aligned "
         f"through findings, not through paired reports: share of the first five among {row['reports']} "
@@ -64,27 +127,22 @@ def _multimodal(row: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for name, part in row["figures"].items():
-        found = _interval(part["precision@5"])
+        found = {"value": part["precision@5"]["mean"], **part["precision@5"]}
         lines.append(
-            _line(name, part["patients"], part["films"], found, f"{part['floor']:.3f}", f"{part['chance']:.3f}")
+            _line(
+                name, part["patients"], part["films"], _interval(found), _number(part["floor"]), _number(part["chance"])
+            )
         )
     return "\n".join(lines)
 
 
-def _interval(value: Mapping[str, float]) -> str:
-    return f"{value['mean']:.3f} ({value['low']:.3f}–{value['high']:.3f})"
+def _interval(row: Record) -> str:
+    return f"{row['value']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _line(*cells: object) -> str:
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def main() -> None:
-    """Rewrite the README's tables."""
-    measured = tables(json.loads(RESULTS.read_text(encoding="utf-8")))
-    text = readme_with(README.read_text(encoding="utf-8"), measured)
-    write_atomically(README, lambda target: target.write_text(text, encoding="utf-8"))
-
-
-if __name__ == "__main__":
-    main()
