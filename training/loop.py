@@ -140,6 +140,11 @@ class Run:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
+    def about(self, step: int, measured: Mapping[str, float]) -> dict[str, Any]:
+        """Return what made the weights of a step: stage, recipe, data, code revision, and their validation figures."""
+        made_of = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        return {"run": self.folder.name, **made_of, "step": step, "validation": dict(measured)}
+
     def save(self, step: int, tensors: Mapping[str, Tensor], best: float) -> None:
         """Save a state in a folder of its own, then drop the older ones."""
         save_checkpoint(self._state(step), tensors, {"step": step, "best": best})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from models.checkpoint import open_checkpoint, save_checkpoint
@@ -31,11 +32,14 @@ def export_tower(recipe: Any, source: str, run: Run) -> None:  # noqa: ANN401 - 
         "base": source,
         "licence": "CC BY-NC 4.0",
         "trained_on": TRAINED_ON,
-        "recipe": asdict(recipe),
-        "step": best.manifest["step"],
-        "validation": best.manifest["measured"],
+        "stages": [*_stages_before(recipe), run.about(best.manifest["step"], best.manifest["measured"])],
     }
     save_checkpoint(run.folder / "tower" / "text", shipped(of_tower), about)
+
+
+def _stages_before(recipe: Any) -> list[Any]:  # noqa: ANN401 - any stage's recipe
+    start = getattr(recipe, "start", "")
+    return list(open_checkpoint(Path(start) / "tower" / "text").manifest["stages"]) if start else []
 
 
 def _helper(key: str) -> bool:
