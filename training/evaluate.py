@@ -1,10 +1,11 @@
 """Measure encoders on studies, notes and films that no training has seen.
 
     python -m training.evaluate --encoders pocket,base,minilm,bm25 --tasks 1,2,3,4,5 --json assets/results/text.json
-    CXR_IMAGES=DIR python -m training.evaluate --encoders pocket --tasks multimodal --json assets/results/multimodal.json
+    python -m training.evaluate --encoders pocket --tasks multimodal --json assets/results/multimodal.json
 
 The tasks are those of the paper's section 5, see `training.tasks`. A result written into `assets/results` also rewrites
-the README's tables. Asked for together, the films' rows are written to `multimodal.json` beside the named file.
+the README's tables. Films are those of the folder CXR_IMAGES; asked for together with texts, their rows are written to
+`multimodal.json` beside the named file.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def listing(results: Record) -> str:
         f"Task {one['task']}, {one['title']}. {one['about']} Bank: {one['n_distinct']}." for one in results["tasks"]
     ]
     encoders = [
-        f"{one['name']}: {', '.join(filter(None, (one['precision'], one['pooling'], one['revision'][:8], one['note'])))}"
+        ", ".join(filter(None, (one["name"], one["precision"], one["pooling"], one["revision"][:8], one["note"])))
         for one in results["encoders"]
     ]
     rows = [
@@ -109,9 +109,13 @@ def readme_with(text: str, measured: str) -> str:
 
 def rewrite_readme() -> None:
     """Put the tables of the result files that are there into the README."""
-    kinds = {"text.json": text_table, "paper.json": paper_table, "multimodal.json": films_tables}
-    there = {name: RESULTS / name for name in kinds if (RESULTS / name).is_file()}
-    measured = "\n\n".join(kinds[name](json.loads(file.read_text(encoding="utf-8"))) for name, file in there.items())
+    kinds: Mapping[str, Callable[[Any], str]] = {
+        "text.json": text_table,
+        "paper.json": paper_table,
+        "multimodal.json": films_tables,
+    }
+    files = [(RESULTS / name, table) for name, table in kinds.items() if (RESULTS / name).is_file()]
+    measured = "\n\n".join(table(json.loads(file.read_text(encoding="utf-8"))) for file, table in files)
     text = readme_with(README.read_text(encoding="utf-8"), measured)
     write_atomically(README, lambda target: target.write_text(text, encoding="utf-8"))
 

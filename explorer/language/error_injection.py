@@ -89,7 +89,7 @@ class Injector:
         return tuple(islice(self.each(text, draw), count))
 
     def each(self, text: str, draw: np.random.Generator) -> Iterator[Injected]:
-        """Yield reports with one error each, of different categories, as they are asked for; in the order of `several`."""
+        """Yield reports with one error each, of different categories, as they are asked for; order as `several`."""
         rest = CATEGORIES[len(PREFERRED) :]
         order = [group[index] for group in (PREFERRED, rest) for index in draw.permutation(len(group))]
         made = (self.inject(text, category, draw) for category in order)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from explorer.language.findings import observations
 from explorer.language.labels import CHEXPERT, NO_FINDING
@@ -82,6 +83,25 @@ def rule_label_f1(pairs: Iterable[tuple[Findings, Findings]]) -> LabelF1:
     return LabelF1(_mean(list(scores.values())), _mean(five), scores)
 
 
+def rule_label_counts(reference: Findings, candidate: Findings) -> NDArray[np.float64]:
+    """Return [28] of a pair, label by label: 1 if positive on both sides; then on how many of the two it is positive.
+
+    `macro_f1` of their mean over pairs is `rule_label_f1(pairs).macro`: so it can be resampled pair by pair.
+    """
+    sides = [_positive(side) for side in (reference, candidate)]
+    one, other = (np.array([name in side for name in CHEXPERT], dtype=np.float64) for side in sides)
+    return np.concatenate([one * other, one + other])
+
+
+def macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return macro-F1 from means of `rule_label_counts`, [..., 28] → [...]; 1 where no label occurs."""
+    both, either = np.split(counts, 2, axis=-1)
+    occurs = either > 0
+    scores = np.where(occurs, 2 * both / np.where(occurs, either, 1), 0).sum(axis=-1)
+    macro: NDArray[np.float64] = np.where(occurs.any(axis=-1), scores / np.maximum(occurs.sum(axis=-1), 1), 1.0)
+    return macro
+
+
 def entrel_f1(reference: Findings, candidate: Findings) -> float:
     """Return EntRel-F1 of a pair, 0–1: mean of entity F1 and relation F1, entity F1 alone if neither has relations.
 
@@ -108,15 +128,18 @@ def entsim(reference: Findings, candidate: Findings, encoder: TextEncoder) -> fl
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
-def embsim(references: Sequence[str], candidates: Sequence[str], encoder: TextEncoder, under_test: str) -> float | None:
-    """Return EmbSim, the mean cosine of pairs of whole texts, -1 to 1; None where the encoder would judge itself.
+def embsim(
+    references: Sequence[str], candidates: Sequence[str], encoder: TextEncoder, under_test: str
+) -> NDArray[np.float64] | None:
+    """Return EmbSim, the cosine of each pair of whole texts, [n], -1 to 1; None where the encoder would judge itself.
 
     `under_test` is the revision of the encoder whose results are measured.
     """
     if encoder.info.revision == under_test:
         return None
     rows, columns = _unit(encoder.encode(references)), _unit(encoder.encode(candidates))
-    return float(np.mean(np.sum(rows * columns, axis=1)))
+    cosines: NDArray[np.float64] = np.sum(rows * columns, axis=1, dtype=np.float64)
+    return cosines
 
 
 def green_form(matched: int, errors: Errors) -> float:
@@ -230,10 +253,11 @@ def _misgraded(one: Mention, other: Mention) -> bool:
 
 
 def _encoded(findings: Findings, encoder: TextEncoder) -> Vectors:
-    return _unit(encoder.encode([_in_words(finding) for finding in findings]))
+    return _unit(encoder.encode([in_words(finding) for finding in findings]))
 
 
-def _in_words(finding: Finding) -> str:
+def in_words(finding: Finding) -> str:
+    """Return a finding as EntSim compares it: severity, side, place and name."""
     words = (finding.severity, finding.laterality, finding.location, finding.name.lower())
     return " ".join(word for word in words if word)
 

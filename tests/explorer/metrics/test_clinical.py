@@ -19,7 +19,9 @@ from explorer.metrics.clinical import (
     entsim,
     green_form,
     green_form_score,
+    macro_f1,
     relations_of,
+    rule_label_counts,
     rule_label_f1,
     set_f1,
 )
@@ -147,8 +149,17 @@ def test_entsim_of_a_report_without_findings():
     assert ent_sim("Effusion.", "") == 0
 
 
-def test_embsim_is_the_mean_cosine_of_whole_texts():
-    assert embsim(["a b", "c"], ["a", "c"], WordCounter(), "other") == pytest.approx((1 / np.sqrt(2) + 1) / 2)
+def test_macro_f1_of_counts_is_rule_label_f1():
+    told = [("Edema. Left effusion.", "Edema."), ("No edema.", "Pneumothorax."), ("Cardiomegaly.", "Cardiomegaly.")]
+    pairs = [(read(one), read(other)) for one, other in told]
+    counts = np.mean([rule_label_counts(*pair) for pair in pairs], axis=0)
+    assert macro_f1(counts) == pytest.approx(rule_label_f1(pairs).macro)
+    assert macro_f1(counts) == pytest.approx((1 + 0 + 0 + 1) / 4)  # edema, effusion, pneumothorax, cardiomegaly
+    assert macro_f1(np.stack([counts, np.zeros(28)])).tolist() == pytest.approx([0.5, 1])
+
+
+def test_embsim_is_the_cosine_of_whole_texts_pair_by_pair():
+    assert embsim(["a b", "c"], ["a", "c"], WordCounter(), "other") == pytest.approx([1 / np.sqrt(2), 1])
 
 
 def test_no_encoder_judges_itself():

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from explorer.metrics.retrieval import all_ranks, answer_ranks, floor_at, precision_at, recall_at
-from explorer.metrics.significance import bootstrap
 
 SCORES = np.array(
     [
@@ -19,6 +18,12 @@ ANSWERS = np.array([0, 0, 2, 1])
 
 def test_ranks_computed_by_hand_with_ties_broken_by_position():
     assert answer_ranks(SCORES, ANSWERS).tolist() == [1, 3, 3, 3]
+
+
+def test_every_document_has_a_rank_and_the_answers_rank_is_among_them():
+    ranks = all_ranks(SCORES)
+    assert ranks.tolist() == [[1, 2, 4, 3], [3, 2, 1, 4], [1, 2, 3, 4], [2, 3, 1, 4]]
+    assert ranks[np.arange(4), ANSWERS].tolist() == answer_ranks(SCORES, ANSWERS).tolist()
 
 
 def test_an_answer_that_nothing_was_found_for_is_behind_what_was():
@@ -49,30 +54,3 @@ def test_precision_is_the_share_of_relevant_documents_among_the_first():
     assert precision_at(relevant, 1).tolist() == [1, 0]
     assert precision_at(relevant, 3).tolist() == pytest.approx([2 / 3, 0])
     assert precision_at(relevant, 4).tolist() == [0.75, 0.25]
-
-
-def test_an_interval_is_the_same_every_time_and_holds_the_mean():
-    values = np.arange(10) ** 2 / 100
-    interval = bootstrap(values)
-    assert interval == bootstrap(values)
-    assert interval != bootstrap(values, seed=1)
-    assert (interval.mean, interval.n) == (pytest.approx(0.285), 10)
-    assert 0 < interval.low < 0.285 < interval.high < 0.81
-
-
-def test_an_interval_has_the_width_that_theory_gives():
-    """For a proportion, 1.96 √(p (1 − p) / n) on either side."""
-    interval = bootstrap(np.arange(1_000) < 300)
-    half = 1.96 * np.sqrt(0.3 * 0.7 / 1_000)
-    assert interval.low == pytest.approx(0.3 - half, abs=0.004)
-    assert interval.high == pytest.approx(0.3 + half, abs=0.004)
-
-
-def test_equal_values_leave_no_doubt():
-    interval = bootstrap([1.0, 1.0, 1.0])
-    assert (interval.low, interval.mean, interval.high) == (1, 1, 1)
-
-
-def test_no_values_have_no_interval():
-    with pytest.raises(ValueError, match="at least one value"):
-        bootstrap([])
