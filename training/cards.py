@@ -1,0 +1,163 @@
+"""Write the model card of each shipped report tower: what made it, what it reaches, for whom, and where it falls short.
+
+    python -m training.cards
+
+Figures come from the tower's manifest and assets/results/text.json; figures by age and view are measured here, on the
+test split. Nothing else is written into a card but what `ABOUT` says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.corpora import openi
+from explorer.corpora.base import Corpus
+from explorer.corpora.sections import without_redactions
+from explorer.corpora.split import in_split
+from explorer.metrics.retrieval import answer_ranks
+from explorer.metrics.significance import bootstrap
+from explorer.store import has_words
+from explorer.types import Report
+from models.checkpoint import open_checkpoint, write_atomically
+from models.interfaces import TextEncoder
+from models.registry import ASSETS, load_text_encoder
+from training.tasks.retrieval import RetrievalTask, findings_to_impression
+
+RESULTS = ASSETS / "results" / "text.json"
+TOWERS = ("pocket", "bert4cxr")
+LEAST = 30  # studies of a subgroup that has a row
+AGES = ((0, 39), (40, 59), (60, 79), (80, 120))
+ABOUT = {
+    "pocket": "SmolLM2-135M's first twelve layers with low-rank adapters, bidirectional attention, states of several "
+    "depths pooled by mean, whitened and added. The default encoder of CXR Report Explorer.",
+    "bert4cxr": "all-MiniLM-L6-v2 with low-rank adapters, trained on the same reports with the same objectives, steps "
+    "and batches as `pocket`: the baseline that it is compared with.",
+}
+LIMITS = """\
+- It retrieves other patients' reports. It is not a diagnostic device and says nothing about a patient.
+- It was trained and measured on one collection of one state's hospitals, in English, mostly of adults, four in ten of
+  them without a finding. Other hospitals' reports, other languages and children were not measured.
+- The shorthand it learned from was made by rules from reports, and the notes it is measured on were written for this
+  project: neither stands for every ward.
+- Measured by one run with one seed. The intervals are over studies, not over runs."""
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """Task 2 on some of the test studies."""
+
+    name: str
+    n: int
+    at1: str
+    at10: str
+
+
+def subgroups(corpus: Corpus, encoder: TextEncoder) -> list[Subgroup]:
+    """Return Task 2's recall by age and by view, of groups with enough studies; intervals by bootstrap over studies."""
+    task = findings_to_impression(corpus, "test")
+    studies = [study for study in in_split(corpus.reports, "test") if _asked(study)]
+    ranks = _ranks(task, encoder)
+    groups = ((name, np.array([belongs(study) for study in studies])) for name, belongs in _groups())
+    return [
+        Subgroup(name, int(chosen.sum()), _recall(ranks[chosen], 1), _recall(ranks[chosen], 10))
+        for name, chosen in groups
+        if chosen.sum() >= LEAST
+    ]
+
+
+def _asked(study: Report) -> bool:
+    """Whether Task 2 has this study among its queries."""
+    return all(has_words(without_redactions(study.sections.get(name, ""))) for name in ("findings", "impression"))
+
+
+def _groups() -> Iterable[tuple[str, Callable[[Report], bool]]]:
+    for low, high in AGES:
+        yield f"age {low}–{high}", partial(_aged, low, high)
+    yield "age not known", lambda r: r.meta.age is None
+    yield "AP film", lambda r: "AP" in r.meta.views
+    yield "PA film", lambda r: "PA" in r.meta.views
+    yield "frontal view not known", lambda r: not {"AP", "PA"} & set(r.meta.views)
+
+
+def _aged(low: int, high: int, study: Report) -> bool:
+    return study.meta.age is not None and low <= study.meta.age <= high
+
+
+def _ranks(task: RetrievalTask, encoder: TextEncoder) -> NDArray[np.int64]:
+    queries = encoder.encode(task.queries, task.instruction if encoder.info.instructed else "")
+    return answer_ranks(queries @ encoder.encode(task.bank).T, task.answers)
+
+
+def _recall(ranks: NDArray[np.int64], k: int) -> str:
+    found = bootstrap((ranks <= k).astype(np.float64))
+    return f"{found.mean:.3f} ({found.low:.3f}–{found.high:.3f})"
+
+
+def card(name: str, manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], groups: Sequence[Subgroup]) -> str:
+    """Return a model card in Markdown."""
+    parts = [
+        f"# {name}\n\n{ABOUT[name]}",
+        f"- Base: {manifest['base']}\n- Trained on: {manifest['trained_on']}; no test or validation study took part\n"
+        f"- Licence of these weights: {manifest['licence']}",
+        "## How it was made\n\n" + "\n".join(_stage(stage) for stage in manifest["stages"]),
+        "## What it reaches\n\n" + _table(name, rows),
+        "## By age and view\n\nFindings → impression on the test split, groups of at least "
+        f"{LEAST} studies; recall with 95 % interval. Sex is not recorded in this collection.\n\n" + _by_group(groups),
+        f"## Limits\n\n{LIMITS}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    chosen, *others = stage["validation"].items()
+    recipe = stage["recipe"]
+    return (
+        f"- **{stage['run']}**: batch {recipe['batch']}, step {stage['step']} of {recipe['loop']['steps']}, seed "
+        f"{recipe['loop']['seed']}, code {stage['code'][:8]}; validation {chosen[0]} {chosen[1]:.3f}"
+        + "".join(f", {key} {value:.3f}" for key, value in others)
+    )
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        "| task | part | measure | n | value | 95 % interval | chance | floor |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if row["encoder"] == name and row["part"] in ("all", "unseen"):
+            floor = "–" if row["floor"] is None else f"{row['floor']:.3f}"
+            cells = (row["task"], row["part"], row["measure"], row["n"], f"{row['value']:.3f}")
+            interval = f"{row['low']:.3f}–{row['high']:.3f}"
+            lines.append(f"| {' | '.join(map(str, cells))} | {interval} | {row['chance']:.3f} | {floor} |")
+    return "\n".join(lines)
+
+
+def _by_group(groups: Sequence[Subgroup]) -> str:
+    lines = ["| studies | n | R@1 | R@10 |", "|---|---|---|---|"]
+    return "\n".join(lines + [f"| {one.name} | {one.n} | {one.at1} | {one.at10} |" for one in groups])
+
+
+def main() -> None:
+    """Write the cards beside the weights."""
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
+    corpus = openi.read()
+    for name in TOWERS:
+        manifest = open_checkpoint(ASSETS / name / "text").manifest
+        text = card(name, manifest, rows, subgroups(corpus, load_text_encoder(name)))
+        write_atomically(ASSETS / name / "MODEL_CARD.md", partial(_write, text))
+
+
+def _write(text: str, target: Path) -> None:
+    target.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
