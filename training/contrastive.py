@@ -69,8 +69,8 @@ class ContrastiveStage:
 
     def _batch(self, step: int) -> list[Pair]:
         epoch, number = 0, step
-        while number >= len(self._pairs(epoch)) // self._recipe.batch:
-            number -= len(self._pairs(epoch)) // self._recipe.batch
+        while number >= (batches := max(1, len(self._pairs(epoch)) // self._recipe.batch)):
+            number -= batches
             epoch += 1
         return self._pairs(epoch)[number * self._recipe.batch :][: self._recipe.batch]
 

@@ -47,7 +47,8 @@ def accumulate_in_chunks(
     own = list(workers.share(list(enumerate(chunks))))
     with torch.no_grad():
         made = [_made(tower, chunk, workers, seed + number) for number, chunk in own]
-    vectors = _ordered(workers.gather(torch.cat(made) if made else torch.empty(0)), chunks).requires_grad_(True)
+    rows = torch.cat(made) if made else torch.empty(0, device=chunks[0][1].ids.device)  # more workers than chunks
+    vectors = _ordered(workers.gather(rows), chunks).requires_grad_(True)
     loss = loss_of(vectors)
     workers.backward(loss / workers.count)  # every worker has the whole loss, and what it trains besides the tower
     for number, chunk in own:

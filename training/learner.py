@@ -53,8 +53,8 @@ class Learner:
         self._recipe = recipe
         self._validation = Validation(corpus)
         self.placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
+        torch.manual_seed(recipe.loop.seed)  # latent attention starts at random
         self.student = open_student(recipe.base, recipe.tower, recipe.train_tokens)
-        torch.manual_seed(recipe.loop.seed)
         self.student.language_model.to(self.placement.dtype)
         make_trainable(self.student.language_model, self.student.targets, self.student.layers, recipe.lora)
         self.tower = self.student.tower.to(self.placement.device)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -104,6 +104,11 @@ class Stage(Protocol):
         ...
 
 
+def first_worker() -> bool:
+    """Whether this process is the first of its training, the only one that writes; a lone process is."""
+    return bool(PartialState().is_main_process)
+
+
 class Run:
     """A run directory: recipe, data fingerprint, code revision, curve, states, the best weights."""
 
@@ -111,11 +116,16 @@ class Run:
         self.folder = folder
 
     def begin(self, recipe: object, data: Mapping[str, str], resume: bool) -> None:
-        """Write what the run is made of, or check that a resumed run is made of the same.
+        """Write what the run is made of, or check that a resumed run is made of the same; the first worker does it.
 
         Raises:
             CxrError: the folder holds a run and `resume` was not said, or the recipe or the data changed.
         """
+        if first_worker():
+            self._begin(recipe, data, resume)
+        PartialState().wait_for_everyone()
+
+    def _begin(self, recipe: object, data: Mapping[str, str], resume: bool) -> None:
         about = {"recipe": _plain(recipe), "data": dict(data)}
         file = self.folder / "run.json"
         if file.exists():
@@ -152,19 +162,17 @@ class Run:
             shutil.rmtree(older)
 
     def restore(self) -> tuple[int, dict[str, Tensor], float]:
-        """Return the newest whole state: next step, tensors, best figure. Later lines of the curve are dropped."""
+        """Return the newest whole state: next step, tensors, best figure."""
         for folder in reversed(self._states()):
             try:
                 state = open_checkpoint(folder)
             except TowerError:  # killed while it was written; the one before is whole
                 continue
-            step = int(state.manifest["step"])
-            self._drop_curve_from(step)
-            return step, state.tensors(), float(state.manifest["best"])
-        self._drop_curve_from(0)
+            return int(state.manifest["step"]), state.tensors(), float(state.manifest["best"])
         return 0, {}, -math.inf
 
-    def _drop_curve_from(self, step: int) -> None:
+    def drop_curve_from(self, step: int) -> None:
+        """Take the lines of a step and of those after it from the curve."""
         kept = "".join(json.dumps(line) + "\n" for line in self.curve() if line["step"] < step)
         write_atomically(self.folder / "curve.jsonl", lambda target: target.write_text(kept, encoding="utf-8"))
 
@@ -189,7 +197,10 @@ def train(stage: Stage, config: LoopConfig, run: Run) -> None:
     peaks = [group["lr"] for group in optimizer.param_groups]
     first, tensors, best = run.restore()
     _load_state(stage.trained, optimizer, average, tensors)
-    writes = accelerator.is_main_process
+    writes = first_worker()
+    if writes:
+        run.drop_curve_from(first)
+    accelerator.wait_for_everyone()  # no state appears and none goes while another worker looks for the newest
     for step in _progress(first, config.steps, writes):
         if step % config.measure_every == 0 and writes:
             best = _measure(stage, average, run, step, best)
@@ -289,7 +300,9 @@ def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
-    return {**_trained(model), **dict(model.named_buffers())}
+    """What is trained, and the buffers that the model itself would keep."""
+    kept = model.state_dict().keys()
+    return {**_trained(model), **{name: buffer for name, buffer in model.named_buffers() if name in kept}}
 
 
 def _state(model: nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> dict[str, Tensor]:

@@ -92,8 +92,8 @@ class MntpStage:
     def __init__(self, recipe: MntpRecipe) -> None:
         self._recipe = recipe
         self._placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
+        torch.manual_seed(recipe.loop.seed)  # a part that the base lacks, such as a head, starts at random
         self.student = open_student(recipe.base, recipe.tower, recipe.train_tokens)
-        torch.manual_seed(recipe.loop.seed)
         tower = self.student.tower
         tower.requires_grad_(False)
         self.student.language_model.to(self._placement.dtype)
@@ -110,7 +110,7 @@ class MntpStage:
     def groups(self) -> list[dict[str, Any]]:
         """Return the language model at one rate, the head that is new at another."""
         tower = [p for p in self.trained.tower.parameters() if p.requires_grad]
-        head = list(self.trained.head.parameters())
+        head = [p for p in self.trained.head.parameters() if p.requires_grad]
         return [
             {"params": tower, "lr": self._recipe.lr},
             *([{"params": head, "lr": self._recipe.lr_head}] if head else []),
@@ -120,13 +120,15 @@ class MntpStage:
         """Add the gradients of this worker's texts; the loss is the mean over all hidden tokens of the step."""
         everything = self._batch(step)
         total = max(1, sum(one.count for one in everything))
-        loss = 0.0
-        for chunk in _chunks(list(workers.share(everything))):
+        seed = self._recipe.loop.seed * 1_000_003 + step * 1_009
+        loss = torch.zeros(1, device=self._placement.device)
+        for number, chunk in workers.share(list(enumerate(_chunks(everything)))):
+            torch.manual_seed(seed + number)  # whichever worker takes the chunk, dropout is the same
             with workers.autocast():
                 part = self._predictions(chunk)[0] / total
             workers.backward(part)
-            loss += part.item()
-        return loss
+            loss += part.detach()
+        return float(workers.gather(loss).sum())
 
     def measure(self) -> dict[str, float]:
         """Return how many hidden tokens of validation texts are guessed, and the loss on them."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,14 +41,15 @@ class Told:
 
 
 def told(reports: Sequence[Report]) -> tuple[Told, ...]:
-    """Return the studies in every way, from the cache if they were told before."""
+    """Return the studies in every way, from the cache if their texts were told before."""
     key = fingerprint([VERSION, *(json.dumps(dict(report.sections), sort_keys=True) for report in reports)])
     kept = cache_folder() / "variants" / f"{key}.jsonl"
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        lines = "".join(json.dumps(asdict(one)) + "\n" for one in _told(reports))
-        write_atomically(kept, lambda target: target.write_text(lines, encoding="utf-8"))
-    return tuple(_from_line(line) for line in kept.read_text(encoding="utf-8").splitlines())
+        text = "".join(json.dumps(asdict(one)) + "\n" for one in _told(reports))
+        write_atomically(kept, lambda target: target.write_text(text, encoding="utf-8"))
+    lines = kept.read_text(encoding="utf-8").splitlines()
+    return tuple(_from_line(line, report) for line, report in zip(lines, reports, strict=True))
 
 
 def _told(reports: Sequence[Report]) -> list[Told]:
@@ -75,11 +76,12 @@ def _tell(report: Report, maker: VariantMaker, indications: IndicationPairs, dra
     )
 
 
-def _from_line(line: str) -> Told:
+def _from_line(line: str, report: Report) -> Told:
+    """The texts from the cache; the same texts may be those of another study, with other codes."""
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(line).items()
     }
-    return Told(**values)
+    return replace(Told(**values), id=report.id, codes=tuple(report.meta.codes))
 
 
 def every_text(studies: Sequence[Told]) -> list[str]:
