@@ -26,7 +26,7 @@ from explorer.corpora.sections import scope_text, without_redactions
 from explorer.corpora.split import in_split
 from explorer.language.labels import LABELS, labels_of_codes
 from explorer.types import Report, Scope
-from models.checkpoint import open_checkpoint, save_checkpoint
+from models.checkpoint import below, open_checkpoint, save_checkpoint
 from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection
 from models.interfaces import SECTION_PROMPTS
 from models.packaged import efficientnet_lite0
@@ -60,6 +60,7 @@ class ClipRecipe:
     label_weight: float = 1.0  # of the plain label loss beside the matching loss
     lr_vision: float = 3e-4
     lr_heads: float = 1e-3
+    start: str = ""  # folder of a dual tower whose image side this run goes on from; without one, ImageNet's weights
 
 
 class SharedSpace(nn.Module):
@@ -92,8 +93,7 @@ class ClipStage:
         self.config = DualConfig(recipe.vision, text_dim=self._vectors.shape[1])
         torch.manual_seed(recipe.loop.seed)
         self.trained = SharedSpace(self.config).to(self._placement.device)
-        network = self.trained.image.tower.network
-        network.load_state_dict(efficientnet_lite0(list(network.state_dict())))
+        _begin_images(self.trained.image, recipe.start)
 
     def fingerprints(self) -> dict[str, str]:
         """Return what identifies the training data."""
@@ -151,6 +151,14 @@ class ClipStage:
 
     def _on_device(self, values: Tensor | np.ndarray) -> Tensor:
         return torch.as_tensor(values).to(self._placement.device)
+
+
+def _begin_images(side: ImageSide, start: str) -> None:
+    if start:
+        side.load_state_dict(below(open_checkpoint(Path(start) / "dual").tensors(), "image."))
+        return
+    network = side.tower.network
+    network.load_state_dict(efficientnet_lite0(list(network.state_dict())))
 
 
 def shares_a_finding(films_: Sequence[frozenset[str]], reports: Sequence[frozenset[str]]) -> np.ndarray:
