@@ -1,7 +1,7 @@
 """What the contrastive stage learns from: a query, the document that answers it, and documents that look like it.
 
-Five families, paper section 3. Only training-split studies give pairs. A pure function of the studies, the seed and the
-epoch: each epoch tells the same studies in other words.
+Six families of paper section 3, and notes made from the lexicon. Only training-split studies give pairs. A pure
+function of the studies, the seed and the epoch: each epoch tells the same studies in other words.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from explorer.language.sentences import sentences
 from explorer.language.shorthand import Shortener
 from explorer.types import Finding
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
+from training.made_notes import NoteMaker
 from training.texts import Told
 
-Family = Literal["summary", "search", "variant", "note", "indication", "status"]
+Family = Literal["summary", "search", "variant", "note", "indication", "status", "term"]
 LOOSE: frozenset[Family] = frozenset({"summary", "search"})  # normal studies answer one another here
 
 
@@ -49,6 +50,7 @@ class Mix:
     note: float = 1.0
     indication: float = 0.3
     status: float = 0.3
+    term: float = 0.3
     wrong: float = 0.5  # pairs with a hard negative, among those that can have one
     shorthand: float = 0.3  # findings asked in shorthand
     thinned: float = 0.5  # findings that lose some of their sentences without an abnormality
@@ -57,8 +59,11 @@ class Mix:
 class PairMaker:
     """Makes pairs of studies told in every way. Holds tables only."""
 
-    def __init__(self, mix: Mix, reader: FindingsReader, injector: Injector, shortener: Shortener) -> None:
+    def __init__(
+        self, mix: Mix, reader: FindingsReader, injector: Injector, shortener: Shortener, notes: NoteMaker
+    ) -> None:
         self._mix = mix
+        self._made = notes
         self._reader = reader
         self._injector = injector
         self._shorten = shortener.shorten
@@ -66,7 +71,7 @@ class PairMaker:
     @classmethod
     def open(cls, mix: Mix) -> PairMaker:
         """Read the tables in `assets/lexicons/`; errors are drawn from the rows kept for training."""
-        return cls(mix, FindingsReader.open(), Injector.open("training"), Shortener.open())
+        return cls(mix, FindingsReader.open(), Injector.open("training"), Shortener.open(), NoteMaker.open())
 
     def epoch(self, studies: Sequence[Told], seed: int, epoch: int) -> list[Pair]:
         """Return one epoch's pairs, shuffled."""
@@ -82,6 +87,7 @@ class PairMaker:
             (self._mix.note, self._note),
             (self._mix.indication, _indication),
             (self._mix.status, self._status),
+            (self._mix.term, self._term),
         )
         made = (make(study, draw) for share, make in makers if draw.random() < share)
         return [pair for pair in made if pair is not None]
@@ -113,13 +119,20 @@ class PairMaker:
 
     def _status(self, study: Told, draw: np.random.Generator) -> Pair | None:
         """A report, asked about one finding → a sentence with its status; the opposite status is the hard negative."""
-        found = [finding for finding in self._reader.read(study.report, "") if finding.status != "uncertain"]
+        read = self._reader.read(study.report, "")
+        found = [finding for finding in read if finding.status != "uncertain" and finding.name != NO_FINDING]
         if not found:
             return None
         one = found[int(draw.integers(len(found)))]
         right, wrong = _status_sentences(one)
-        instruction = f"Determine the change or status of the {one.name}"
+        instruction = f"Determine the change or status of the {one.name.lower()}"
         return _pair("status", instruction, study.report, right, study, (wrong,))
+
+    def _term(self, study: Told, draw: np.random.Generator) -> Pair:
+        """A note made from the lexicon → the same in full; of no study, so that it answers no other pair."""
+        note = self._made.make(draw)
+        wrong = (note.wrong,) if note.wrong and draw.random() < self._mix.wrong else ()
+        return Pair("term", SEARCH_INSTRUCTION, note.short, note.full, f"made beside {study.id}", False, wrong)
 
     def _roughened(self, findings: str, draw: np.random.Generator) -> str:
         """Findings in another order, in shorthand, or without some of what is normal: the impression stays true."""
@@ -165,9 +178,9 @@ def _indication(study: Told, draw: np.random.Generator) -> Pair | None:
 
 
 def _status_sentences(finding: Finding) -> tuple[str, str]:
-    name = finding.name[:1].upper() + finding.name[1:]
+    name = finding.name.capitalize()
     seen = f"{name} is seen{f' on the {finding.laterality}' if finding.laterality in ('left', 'right') else ''}."
-    absent = f"No {finding.name}."
+    absent = f"No {finding.name.lower()}."
     return (absent, seen) if finding.status == "absent" else (seen, absent)
 
 
