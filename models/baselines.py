@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.checkpoint import Checkpoint, below, digest_of, sha256_of
+from models.checkpoint import Checkpoint, below, digest_of, own_base, sha256_of
 from models.interfaces import EncoderInfo, Vectors
 from models.packaged import TOKENIZER, minilm, minilm_tensors
 from models.pooling import masked_mean
@@ -79,12 +78,19 @@ class BertTextEncoder:
         return F.normalize(vectors, dim=-1).cpu().numpy()
 
 
-def bert_model(folder: Path, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """Build a BERT without its pooler from a folder's config.json and weights; other keys are left out."""
+def bert_model(shape: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Build a BERT without its pooler.
+
+    Args:
+        shape: what its config.json says.
+        tensors: its weights, with or without "bert." before their names; other keys are left out.
+
+    Raises:
+        KeyError: a weight is missing.
+    """
     from transformers import BertConfig, BertModel
 
-    config = BertConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    model: nn.Module = BertModel(config, add_pooling_layer=False)
+    model: nn.Module = BertModel(BertConfig(**shape), add_pooling_layer=False)
     plain = {key.removeprefix("bert."): value for key, value in tensors.items()}
     model.load_state_dict({key: plain[key] for key in model.state_dict()})
     return model
@@ -99,9 +105,12 @@ def minilm_encoder(placement: Placement) -> BertTextEncoder:
 
 
 def trained_bert_encoder(trained: Checkpoint, placement: Placement) -> BertTextEncoder:
-    """Load a BERT that was trained on reports: adapters, or all of its weights, over the packaged one."""
-    tower, tokenizer, base = _minilm(tower_config(trained.manifest))
+    """Load a BERT that was trained on reports: adapters, or all of its weights, over the packaged one or its own."""
     tensors, scale = trained.tensors(), trained.manifest["lora_scale"]
+    if "bert" in trained.manifest:
+        tower, tokenizer, base = _own_bert(trained, tensors)
+    else:
+        tower, tokenizer, base = _minilm(tower_config(trained.manifest))
     tower.bert.load_state_dict(below(tensors, "bert."), strict=False)  # where everything was trained
     merge_lora(tower.bert, below(tensors, "lora."), scale)
     revision = digest_of(base, trained.revision, json.dumps([vars(tower.config), scale]), placement.precision)
@@ -113,9 +122,18 @@ def trained_bert_encoder(trained: Checkpoint, placement: Placement) -> BertTextE
 def _minilm(config: TowerConfig) -> tuple[BertTower, BertTokenizer, str]:
     """Return the packaged BERT, its tokenizer, and the sha256 of both."""
     folder, weights = minilm()
-    tower = BertTower(bert_model(folder, minilm_tensors()), config)
+    shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    tower = BertTower(bert_model(shape, minilm_tensors()), config)
     tokenizer = BertTokenizer(Tokenizer.from_file(str(folder / TOKENIZER)), config.max_tokens)
     return tower, tokenizer, digest_of(weights, sha256_of(folder / TOKENIZER))
+
+
+def _own_bert(trained: Checkpoint, tensors: Mapping[str, Tensor]) -> tuple[BertTower, BertTokenizer, str]:
+    """Return the BERT, its tokenizer, and the sha256 of its shape, from a checkpoint that holds all of it."""
+    shape, config = trained.manifest["bert"], tower_config(trained.manifest)
+    tower = BertTower(bert_model(shape, own_base(tensors, "bert.")), config)
+    tokenizer = BertTokenizer(Tokenizer.from_file(str(trained.folder / TOKENIZER)), config.max_tokens)
+    return tower, tokenizer, digest_of(json.dumps(shape, sort_keys=True))
 
 
 def _info(name: str, tower: BertTower, revision: str, placement: Placement, note: str) -> EncoderInfo:

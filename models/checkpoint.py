@@ -91,6 +91,16 @@ def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value.float() for key, value in tensors.items() if key.startswith(prefix)}
 
 
+def own_base(tensors: Mapping[str, Tensor], root: str) -> dict[str, Tensor]:
+    """Return a whole language model in fp32 from a checkpoint that needs no other: "base." is what was not trained.
+
+    Args:
+        tensors: of the checkpoint.
+        root: the prefix of what was trained in place, such as "decoder.".
+    """
+    return below(tensors, "base.") | below(tensors, root)
+
+
 def _write_bytes(target: Path, content: bytes) -> None:
     target.write_bytes(content)
 

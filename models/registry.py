@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+from torch import Tensor, nn
 
-from models.bidirectional import DecoderConfig
-from models.checkpoint import MANIFEST, Checkpoint, below, digest_of, open_checkpoint
+from models.bidirectional import DecoderConfig, RopeScaling
+from models.checkpoint import MANIFEST, Checkpoint, below, digest_of, open_checkpoint, own_base
 from models.interfaces import Dual, EncoderInfo, TextEncoder, UnknownTower, WeightsDamaged, WeightsMissing
 from models.packaged import TOKENIZER, smollm2
 from models.precision import DeviceName, Placement, Precision, place
@@ -113,28 +114,29 @@ def _base(placement: Placement) -> TextEncoder:
 
 
 def _trained(folder: Path, placement: Placement) -> TextEncoder:
-    if open_checkpoint(folder).manifest["backbone"] == "minilm":
+    trained = open_checkpoint(folder)
+    if trained.manifest["backbone"] == "minilm" or "bert" in trained.manifest:
         from models.baselines import trained_bert_encoder
 
-        return trained_bert_encoder(open_checkpoint(folder), placement)
+        return trained_bert_encoder(trained, placement)
     tower, tokenizer, info = open_trained_tower(folder, placement)
     return DecoderTextEncoder(tower, tokenizer, info, placement)
 
 
 def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower, TextTokenizer, EncoderInfo]:
     """Open a trained report tower: its parts, for a stage that trains on top of it or a projection behind it."""
-    trained, base = open_checkpoint(folder), smollm2()
+    trained = open_checkpoint(folder)
     config = tower_config(trained.manifest)
-    tower, tokenizer = decoder_tower(base, config)
     tensors = trained.tensors()
+    tower, tokenizer, base = _base_tower(trained, tensors, config)
     lora_scale = trained.manifest["lora_scale"]
     tower.decoder.load_state_dict(below(tensors, "decoder."), strict=False)  # where everything was trained
     merge_lora(tower.decoder, below(tensors, "lora."), lora_scale)
-    tower.pooling.load_state_dict(below(tensors, "pooling."))
+    _fill(tower.pooling, below(tensors, "pooling."))
     if tower.whitening is not None:
-        tower.whitening.load_state_dict(below(tensors, "whitening."))
+        _fill(tower.whitening, below(tensors, "whitening."))
     deciding = json.dumps([_plain(config), lora_scale])
-    revision = digest_of(base.revision, trained.revision, deciding, placement.precision)
+    revision = digest_of(base, trained.revision, deciding, placement.precision)
     info = EncoderInfo(
         trained.manifest["name"],
         "report",
@@ -148,6 +150,30 @@ def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower,
         pooling=f"whitened {config.pooling}" if config.whitening else config.pooling,
     )
     return tower, TextTokenizer(tokenizer, config.max_tokens), info
+
+
+def _base_tower(
+    trained: Checkpoint, tensors: Mapping[str, Tensor], config: TowerConfig
+) -> tuple[ReportTower, Tokenizer, str]:
+    """Return the tower as it was before training, its tokenizer, and what identifies both.
+
+    The base comes from its package, or from the checkpoint itself where the manifest gives the shape of a decoder.
+    """
+    shape = trained.manifest.get("decoder")
+    if shape is None:
+        base = smollm2()
+        return *decoder_tower(base, config), base.revision
+    stretch = shape["rope_scaling"]
+    decoder = DecoderConfig(**{**shape, "rope_scaling": RopeScaling(**stretch) if stretch else None})
+    tower = ReportTower(decoder, config)
+    _fill(tower.decoder, own_base(tensors, "decoder."))
+    tokenizer = Tokenizer.from_file(str(trained.folder / TOKENIZER))
+    return tower, tokenizer, digest_of(json.dumps(shape, sort_keys=True))
+
+
+def _fill(part: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load all weights of a part. Raises KeyError where one is missing, as after a stage that never trained it."""
+    part.load_state_dict({key: tensors[key] for key in part.state_dict()})
 
 
 def _plain(config: TowerConfig) -> dict[str, Any]:

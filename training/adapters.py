@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from models.checkpoint import Checkpoint
 from models.interfaces import CxrError
 
+BASE = "base."  # before the names of what was not trained, in a checkpoint that needs no other
+
 
 @dataclass(frozen=True)
 class LoraConfig:
@@ -69,7 +71,7 @@ def go_on_from(tower: nn.Module, trained: Checkpoint, root: str) -> None:
         CxrError: the earlier stage trained something that this tower does not have, or in another shape.
     """
     parameters = dict(tower.named_parameters())
-    for key, value in trained.tensors().items():
+    for key, value in trained.tensors(lambda key: not key.startswith(BASE)).items():
         target = parameters.get(training_name(key, root))
         if target is None or target.shape != value.shape:
             raise CxrError(f"The tower to go on from does not fit this recipe: {key}. Give both the same shape.")

