@@ -26,26 +26,6 @@ def contrastive(queries: Tensor, documents: Tensor, same: Tensor, scale: float) 
     return F.cross_entropy(logits, torch.arange(len(queries), device=logits.device))
 
 
-def same_similarities(vectors: Tensor, taught: Tensor, scale: float) -> Tensor:
-    """Distance of a batch's similarities to a teacher's, https://arxiv.org/abs/1904.05068.
-
-    Args:
-        vectors: [b, d].
-        taught: [b, e] the teacher's vectors of the same texts.
-        scale: multiplies the cosines; 1 / temperature.
-
-    Returns:
-        Scalar ≥ 0: mean over texts of the Kullback-Leibler divergence from the teacher's distribution over the other
-        texts to the student's.
-    """
-    own = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    wanted, found = (
-        (scale * unit @ unit.T).masked_fill(own, -1e9).log_softmax(dim=-1)
-        for unit in (F.normalize(taught.float(), dim=-1), F.normalize(vectors, dim=-1))
-    )
-    return F.kl_div(found, wanted, reduction="batchmean", log_target=True)
-
-
 def semantic_targets(image_labels: Tensor, report_labels: Tensor, temperature: float) -> Tensor:
     """Soft targets for unpaired images and reports from the labels they share, MedCLIP (arXiv 2210.10163) section 3.3.
 
