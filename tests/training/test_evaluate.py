@@ -1,123 +1,48 @@
 from __future__ import annotations
 
-import os
+import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from toys import CORPUS, WordCounts
 
-from explorer.corpora import openi
-from explorer.corpora.base import Corpus
-from explorer.types import Report, StudyMeta
-from models.interfaces import CxrError, UnknownTower, WeightsMissing
-from training import evaluate
-from training.datasets import Film
-from training.evaluate import _by_patient, _parts, measure, multimodal, task2
-
-
-def study(number, findings="", impression=""):
-    sections = {"findings": findings, "impression": impression}
-    kept = {name: text for name, text in sections.items() if text}
-    return Report(f"openi:{number}", "openi", kept, (), StudyMeta(), "")
+from models.interfaces import CxrError, UnknownTower
+from training import evaluate, tables
+from training.embeddings import CachedEncoder
+from training.evaluate import as_text, measure, measured_texts, write
+from training.tasks.base import Figure, TaskCard, dense, words
+from training.tasks.retrieval import findings_to_impression
 
 
-CORPUS = Corpus(
-    "openi",
-    "Toy",
-    "",
-    "",
-    "00" * 32,
-    (
-        study(5, "A pneumothorax on the right.", "Right pneumothorax."),  # numbers divisible by 5 are the test split
-        study(10, "Much fluid on the left, an effusion.", "Left effusion."),
-        study(15, "The heart is big.", "Wide silhouette."),  # no word in common
-        study(20, "Findings without an impression."),
-        study(25, "The left base is white.", "Left  effusion."),  # the same answer, but for blanks
-        study(2, "Small effusion.", "Left effusion."),  # training: makes that answer a seen one
-        study(11, "Small pneumothorax.", "Right pneumothorax."),  # validation: does not
-    ),
-)
+def refused(encoders, tasks, file=None):
+    next(measure(encoders, tasks, "test", file))
 
 
-@pytest.fixture(scope="module")
-def words():
-    (row,) = task2(["bm25"], CORPUS, "test")
-    return row
-
-
-def recalls(row, part):
-    return [row["figures"][part]["recall"][k]["mean"] for k in ("1", "5", "10")]
-
-
-def test_identical_impressions_are_one_answer(words):
-    assert (words["task"], words["split"], words["encoder"], words["n_distinct"]) == ("2", "test", "bm25", 3)
-
-
-def test_recall_over_all_and_over_answers_seen_and_unseen_in_training(words):
-    assert {part: words["figures"][part]["n"] for part in words["figures"]} == {"all": 4, "unseen": 2, "seen": 2}
-    assert recalls(words, "all") == [
-        0.75,
-        1,
-        1,
-    ]  # "The heart is big." shares no word with its answer, the last of three
-    assert recalls(words, "seen") == [1, 1, 1]
-    assert recalls(words, "unseen") == [0.5, 1, 1]
-
-
-def test_floor_and_chance_stand_beside_every_figure(words):
-    assert words["figures"]["all"]["floor"] == {"1": 0.5, "5": 1, "10": 1}  # always "Left effusion." is right twice
-    assert words["figures"]["seen"]["floor"]["1"] == 1
-    assert words["figures"]["all"]["chance"] == {"1": 0.3333, "5": 1, "10": 1}
-
-
-def test_a_part_without_studies_is_left_out():
-    (row,) = task2(["bm25"], CORPUS, "validation")
-    assert row["figures"].keys() == {"all", "unseen"}
-    assert recalls(row, "all") == [1, 1, 1]
-
-
-def test_an_encoder_without_an_instruction_is_asked_without_one():
-    (row,) = task2(["minilm"], CORPUS, "test")
-    assert (row["encoder"], row["instruction"]) == ("minilm", "")
-    assert len(row["revision"]) == 64
-    assert recalls(row, "all")[0] >= 0.75
-
-
-def test_films_are_averaged_within_their_patient_first():
-    films = [Film(Path(), "nih_cxr14", patient, "PA", frozenset()) for patient in ("a", "a", "a", "b")]
-    values = {
-        "precision@5": np.array([1.0, 1.0, 0.4, 0.0]),
-        "chance": np.array([0.2, 0.2, 0.2, 0.6]),
-        "floor": np.array([0.5, 0.5, 0.5, 0.1]),
-    }
-    everything = _by_patient(films, values, np.ones(4, dtype=bool))
-    assert (everything["films"], everything["patients"]) == (4, 2)
-    assert everything["precision@5"]["mean"] == 0.4  # (0.8 + 0) / 2
-    assert everything["precision@5"]["n"] == 2
-    assert (everything["chance"], everything["floor"]) == (0.4, 0.3)
-    only_first = _by_patient(films, values, np.array([True, False, False, False]))
-    assert (only_first["films"], only_first["patients"], only_first["precision@5"]["mean"]) == (1, 1, 1.0)
-
-
-def test_normal_films_are_reported_apart():
-    labels = (frozenset({"No Finding"}), frozenset({"Edema"}))
-    parts = _parts([Film(Path(), "", "p", "PA", found) for found in labels])
-    assert {name: part.tolist() for name, part in parts.items()} == {
-        "all": [True, True],
-        "with a finding": [False, True],
-        "normal": [True, False],
-    }
+def measured(*rankers):
+    return measured_texts(CORPUS, "test", [findings_to_impression(CORPUS, "test")], rankers)
 
 
 def test_an_unknown_task_is_answered_with_the_known_ones():
-    with pytest.raises(CxrError, match=r"There is no task '9'\. Known: 2, multimodal\."):
-        measure(["bm25"], ["2", "9"], "test")
+    with pytest.raises(CxrError, match=r"There is no task '9'\. Known: 1, 2, 3, 4, 5, multimodal\."):
+        refused(["bm25"], ["2", "9"])
 
 
-def test_an_unknown_encoder_is_refused():
+def test_an_unknown_encoder_is_refused_before_anything_is_measured_wherever_it_stands(monkeypatch):
+    monkeypatch.setattr(evaluate.openi, "read", lambda: pytest.fail("the corpus was read"))
     with pytest.raises(UnknownTower, match="'nosuch'"):
-        task2(["nosuch"], CORPUS, "test")
+        refused(["bm25", "nosuch"], ["2"])
+
+
+def test_a_file_in_no_folder_is_refused_first(tmp_path):
+    with pytest.raises(CxrError, match="does not exist"):
+        refused(["bm25"], ["2"], tmp_path / "none" / "text.json")
+
+
+def test_films_that_are_not_there_are_missed_before_the_texts_are_measured(monkeypatch):
+    monkeypatch.delenv("CXR_IMAGES", raising=False)
+    with pytest.raises(CxrError, match="CXR_IMAGES"):
+        refused(["bm25"], ["2", "multimodal"])
 
 
 def test_the_command_answers_an_error_with_one_line_and_status_2(monkeypatch, capsys):
@@ -125,16 +50,110 @@ def test_the_command_answers_an_error_with_one_line_and_status_2(monkeypatch, ca
     with pytest.raises(SystemExit) as ended:
         evaluate.main()
     assert ended.value.code == 2
-    assert capsys.readouterr().err == "There is no task '9'. Known: 2, multimodal.\n"
+    assert capsys.readouterr().err == "There is no task '9'. Known: 1, 2, 3, 4, 5, multimodal.\n"
 
 
-@pytest.mark.slow
-@pytest.mark.images
-@pytest.mark.skipif(not os.environ.get("CXR_IMAGES"), reason="set CXR_IMAGES to a folder of radiographs to run this")
-def test_the_shipped_pair_finds_more_than_chance_for_unseen_patients():
-    try:
-        (row,) = multimodal(["pocket", "bm25"], openi.read(), "test")
-    except WeightsMissing:
-        pytest.skip("the weights of pocket are not in this copy")
-    everything = row["figures"]["all"]
-    assert everything["precision@5"]["low"] > everything["chance"]
+def test_every_figure_names_its_task_encoder_instruction_n_interval_chance_floor_and_control():
+    results = measured(dense(WordCounts()), words())
+    row = next(row for row in results["rows"] if (row["part"], row["encoder"]) == ("unseen", "toy"))
+    assert row.keys() == {
+        *("task", "part", "measure", "encoder", "instruction", "n"),
+        *("value", "low", "high", "chance", "floor", "shuffled"),
+    }
+    assert (row["task"], row["measure"], row["n"], row["chance"]) == ("2", "recall@1", 2, 0.3333)
+    assert row["instruction"] == "Summarize the CXR report"
+    assert row["low"] <= row["value"] <= row["high"]
+    assert {row["instruction"] for row in results["rows"] if row["encoder"] == "bm25"} == {""}
+    assert len(results["rows"]) == 2 * 3 * 3  # rankers, parts, ranks
+
+
+def test_encoders_are_told_with_pooling_precision_and_revision():
+    toy, bm25 = measured(dense(WordCounts()), words())["encoders"]
+    assert (toy["name"], toy["pooling"], toy["precision"], toy["revision"], toy["dim"]) == (
+        "toy",
+        "count",
+        "fp32",
+        "r1",
+        64,
+    )
+    assert (bm25["name"], bm25["revision"], bm25["instructed"]) == ("bm25", "", False)
+
+
+class Fixed:
+    """A task whose figures are given."""
+
+    card = TaskCard("0", "", "", "", "", 2)
+    instruction = ""
+
+    def __init__(self, **values) -> None:
+        self._values = values
+
+    def figures(self, ranker):
+        values = np.array(self._values[ranker.card.name], dtype=np.float64)[:, None]
+        return [Figure(part, "recall@1", values, 0.5, None, None) for part in ("all", "seen")]
+
+
+def compared(**values):
+    rankers = [dense(WordCounts(name)) for name in values]
+    return measured_texts(CORPUS, "test", [Fixed(**values)], rankers)["comparisons"]
+
+
+def test_every_two_encoders_are_compared_once_on_the_whole():
+    rows = compared(a=[1, 1, 1, 0], b=[0, 0, 0, 1], c=[1, 0, 1, 0])
+    assert [(row["encoder"], row["against"], row["part"]) for row in rows] == [
+        *(("a", "b", "all"), ("a", "c", "all"), ("b", "c", "all")),
+    ]
+    first = rows[0]
+    assert (first["difference"], first["n"]) == (0.5, 4)
+    assert first["p"] == pytest.approx(10 / 16, abs=0.02)
+    assert first["p_holm"] == 1
+
+
+def test_nothing_is_compared_at_the_ceiling():
+    rows = compared(a=[1, 1, 1, 1], b=[0, 0, 0, 1], c=[1, 0, 1, 0])
+    assert [(row["encoder"], row["against"]) for row in rows] == [("b", "c")]
+
+
+def test_two_encoders_of_one_name_are_refused():
+    with pytest.raises(CxrError, match="same name"):
+        measured(words(), words())
+
+
+def test_the_same_measurement_twice_gives_the_same_file(tmp_path, monkeypatch):
+    file, counted = tmp_path / "text.json", WordCounts()
+    write(file, measured(dense(CachedEncoder(counted, tmp_path / "vectors")), words()))
+    first, asked = file.read_bytes(), len(counted.asked)
+
+    class Later(evaluate.date):
+        @classmethod
+        def today(cls):
+            return cls(2999, 1, 1)
+
+    monkeypatch.setattr(evaluate, "date", Later)
+    write(file, measured(dense(CachedEncoder(counted, tmp_path / "vectors")), words()))
+    assert file.read_bytes() == first
+    assert len(counted.asked) == asked
+    write(file, measured(words()))
+    assert json.loads(file.read_text())["measured"] == "2999-01-01"
+
+
+def test_a_file_of_something_else_is_replaced(tmp_path):
+    file = tmp_path / "text.json"
+    file.write_text("[]")
+    write(file, measured(words()))
+    assert json.loads(file.read_text())["corpus"] == "openi"
+
+
+def test_a_result_file_has_one_record_a_line_and_sorted_keys():
+    results = {"rows": [{"b": 1, "a": "é"}, {"a": 2}], "corpus": "x", "comparisons": []}
+    assert (
+        as_text(results) == '{\n"comparisons": [],\n"corpus": "x",\n"rows": [\n {"a": "é", "b": 1},\n {"a": 2}\n]\n}\n'
+    )
+    assert json.loads(as_text(results)) == results
+
+
+def test_the_listing_tells_every_figure_and_comparison():
+    told = tables.listing(measured(dense(WordCounts()), words()))
+    assert "openi, test split" in told
+    assert "toy, fp32, count, r1" in told
+    assert sum(line.startswith("2  ") for line in told.splitlines()) >= 18
