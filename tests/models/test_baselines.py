@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
 
-from models.baselines import MAX_TOKENS, minilm_encoder
+from models.baselines import MINILM, BertTokenizer, BertTower, bert_model, minilm_encoder, trained_bert_encoder
+from models.checkpoint import open_checkpoint, save_checkpoint
 from models.interfaces import TextEncoder
-from models.packaged import minilm
+from models.packaged import minilm, minilm_tensors
 from models.precision import place
+from models.text import pad
 
 NOTES = (
     "There is a small pleural effusion on the left.",
@@ -62,7 +67,7 @@ def test_an_instruction_is_put_before_the_text(encoder):
 
 
 def test_what_lies_beyond_the_limit_changes_nothing(encoder):
-    long = "effusion " * MAX_TOKENS
+    long = "effusion " * MINILM.max_tokens
     vectors = encoder.encode([long, f"{long} and a printer"])
     assert np.abs(vectors[0] - vectors[1]).max() < 1e-5
 
@@ -78,3 +83,54 @@ def test_it_describes_itself_as_a_baseline(encoder):
     assert info.note.startswith("baseline")
     assert len(info.revision) == 64
     assert info.revision != minilm_encoder(place("bf16", "cpu")).info.revision
+
+
+def trained(folder, tensors, scale=2.0):
+    about = {"name": "toy", "backbone": "minilm", "tower": {**asdict(MINILM), "max_tokens": 8}, "lora_scale": scale}
+    save_checkpoint(folder, tensors, about)
+    return trained_bert_encoder(open_checkpoint(folder), place("fp32", "cpu"))
+
+
+def test_a_trained_bert_is_the_packaged_one_with_its_adapters_folded_in(encoder, tmp_path):
+    torch.manual_seed(0)
+    part = "encoder.layer.5.attention.self.query"
+    down, up = 0.1 * torch.randn(2, 384), 0.1 * torch.randn(384, 2)
+    adapted = trained(tmp_path / "toy", {f"lora.{part}.lora_A": down, f"lora.{part}.lora_B": up})
+    weight = f"{part}.weight"
+    assert torch.allclose(
+        adapted._tower.bert.get_parameter(weight), minilm_tensors()[weight] + 2.0 * up @ down, atol=1e-6
+    )
+    assert np.abs(adapted.encode(NOTES) - encoder.encode(NOTES)).max() > 1e-3
+    assert (adapted.info.name, adapted.info.max_tokens, adapted.info.instructed) == ("toy", 8, False)
+    assert adapted.info.revision != encoder.info.revision
+
+
+def test_a_bert_trained_whole_takes_the_weights_it_comes_with(encoder, tmp_path):
+    changed = {f"bert.{key}": value + 0.01 for key, value in minilm_tensors().items() if key.startswith("encoder.")}
+    whole = trained(tmp_path / "toy", changed)
+    key = "encoder.layer.0.output.dense.bias"
+    assert torch.equal(whole._tower.bert.get_parameter(key), changed[f"bert.{key}"])
+    assert np.abs(whole.encode(NOTES) - encoder.encode(NOTES)).max() > 1e-3
+
+
+def test_a_bert_without_one_of_its_weights_is_not_built():
+    tensors = minilm_tensors()
+    del tensors["embeddings.LayerNorm.weight"]
+    shape = json.loads((minilm()[0] / "config.json").read_text())
+    with pytest.raises(KeyError, match=r"embeddings\.LayerNorm\.weight"):
+        bert_model(shape, tensors)
+
+
+def test_states_of_the_special_tokens_are_pooled_with_the_texts_own():
+    from tokenizers import Tokenizer
+
+    folder, _ = minilm()
+    shape = json.loads((folder / "config.json").read_text())
+    tower = BertTower(bert_model(shape, minilm_tensors()), MINILM).eval()
+    tokenizer = BertTokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")), 32)
+    pairs = tokenizer.pairs([NOTES[1]], [""])
+    assert pairs[0][0] == []
+    assert (pairs[0][1][0], pairs[0][1][-1]) == (101, 102)  # [CLS] and [SEP]
+    with torch.no_grad():
+        batch = pad(pairs)
+        assert torch.allclose(tower(batch), tower.states(batch).mean(dim=1), atol=1e-6)

@@ -7,7 +7,7 @@ import torch
 from tiny_towers import CONFIG, tiny_decoder
 from torch.nn import functional as F
 
-from models.bidirectional import Decoder, RopeScaling, attention_mask, rotary_table, rotate
+from models.bidirectional import Decoder, RopeScaling, attend, attention_mask, rotary_table, rotate
 
 LLAMA3 = RopeScaling(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
 IDS = torch.tensor([[5, 17, 200, 31, 9, 44, 3, 101, 77], [8, 250, 6, 90, 12, 2, 2, 2, 2]])
@@ -78,6 +78,45 @@ def test_masks_hide_padding_and_if_causal_the_future():
     visible = {kind: (attention_mask(attended, kind)[0, 0] == 0).int() for kind in ("bidirectional", "causal")}
     assert visible["bidirectional"].tolist() == [[1, 1, 0], [1, 1, 0], [1, 1, 0]]
     assert visible["causal"].tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 0]]
+
+
+@pytest.mark.parametrize("kind", ["bidirectional", "causal"])
+@pytest.mark.parametrize("groups", [1, 2, 4], ids=["own keys", "shared by two", "shared by all"])
+def test_attention_written_out_equals_the_fused_kernel(kind, groups):
+    torch.manual_seed(0)
+    q = torch.randn(2, 4, 9, 8, requires_grad=True)  # [b, h, l, e]
+    k, v = (torch.randn(2, 4 // groups, 9, 8, requires_grad=True) for _ in range(2))
+    mask = attention_mask(ATTENDED, kind)
+    written = attend(q, k, v, mask)
+    with torch.no_grad():
+        fused = attend(q, k, v, mask)
+    assert written.requires_grad
+    assert (written - fused)[ATTENDED[:, None].expand(-1, 4, -1)].abs().max() < 1e-6
+    library = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+    ours = torch.autograd.grad(written[:, :, :5].square().sum(), (q, k, v))
+    theirs = torch.autograd.grad(library[:, :, :5].square().sum(), (q, k, v))
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one - other).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["bidirectional", "causal"])
+def test_a_position_attends_to_what_its_mask_shows_and_to_nothing_else(kind):
+    q, k = torch.zeros(2, 1, 9, 4), torch.zeros(2, 1, 9, 4)  # equal scores: the mean of the values in sight
+    v = torch.arange(9.0).expand(2, 1, 9)[..., None].expand(-1, -1, -1, 4)
+    mean = attend(q.requires_grad_(), k, v, attention_mask(ATTENDED, kind))[:, 0, :, 0]
+    last = {"bidirectional": [8] * 9, "causal": range(9)}[kind]
+    assert mean[0].tolist() == pytest.approx([sum(range(end + 1)) / (end + 1) for end in last])
+    assert mean[1, 4].item() == pytest.approx(2)  # of 0 … 4; the padding is never seen
+
+
+def test_states_at_the_last_depth_are_those_of_a_forward_pass_and_at_0_those_of_the_token_table():
+    decoder = tiny_decoder()
+    with torch.no_grad():
+        decoder.norm.weight.fill_(1.0)
+        below, last = decoder.states_at((0, CONFIG.num_hidden_layers), IDS, ATTENDED)
+        assert torch.allclose(last, decoder(IDS, ATTENDED), atol=1e-6)
+        table = decoder.embed_tokens(IDS)
+    assert torch.allclose(below, table / (table.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt(), atol=1e-5)
 
 
 def test_rotation_turns_pairs_by_their_positions_angle():

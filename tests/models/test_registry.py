@@ -18,6 +18,7 @@ from models.text import TowerConfig
 from models.vision import VisionConfig
 
 TOWER = TowerConfig(layers=1, attention="causal", pooling="latent_attention", whitening=True, max_tokens=32)
+ABOUT = {"name": "toy", "backbone": "smollm2", "tower": asdict(TOWER), "lora_scale": 2.0}
 DUAL = DualConfig(VisionConfig("test_efficientnet", 32), text_dim=576, dim=16)
 NOTES = ["Small left effusion.", "Clear lungs.", "A tube ends above the carina, no air leak is seen on either side."]
 
@@ -46,8 +47,7 @@ def report_tensors(seed=0):
 
 
 def write_towers(folder):
-    about = {"name": "toy", "tower": asdict(TOWER), "lora_scale": 2.0}
-    save_checkpoint(folder / "text", report_tensors(), about)
+    save_checkpoint(folder / "text", report_tensors(), ABOUT)
     torch.manual_seed(0)
     parts = {"projection": TextProjection(DUAL), "image": ImageSide(DUAL)}
     tensors = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
@@ -82,13 +82,13 @@ def copy(trained, tmp_path):
 
 
 def test_every_name_is_listed():
-    assert names() == ("pocket", "base", "minilm")
+    assert names() == ("pocket", "base", "minilm", "bert4cxr")
     assert dual_names() == ("pocket",)
 
 
 @pytest.mark.parametrize("name", ["pocketz", "", "../assets", "no/such/folder", "\0"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name):
-    with pytest.raises(UnknownTower, match="Known: pocket, base, minilm; or a trained folder"):
+    with pytest.raises(UnknownTower, match="Known: pocket, base, minilm, bert4cxr; or a trained folder"):
         load_text_encoder(name)
     with pytest.raises(UnknownTower, match="Known: pocket; or a trained folder"):
         load_dual(name)
@@ -132,7 +132,7 @@ def test_a_trained_folders_vectors_never_depend_on_batch_mates(encoder):
 
 def test_trained_pooling_reaches_the_tower_and_makes_another_revision(encoder, copy):
     changed = {key: value + 0.05 if key.startswith("pooling.") else value for key, value in report_tensors().items()}
-    save_checkpoint(copy / "text", changed, {"name": "toy", "tower": asdict(TOWER), "lora_scale": 2.0})
+    save_checkpoint(copy / "text", changed, ABOUT)
     other = load_text_encoder(copy, precision="fp32", device="cpu")
     assert np.abs(other.encode(NOTES) - encoder.encode(NOTES)).max() > 1e-3
     assert other.info.revision != encoder.info.revision
@@ -159,7 +159,7 @@ def test_both_towers_share_a_space_of_their_own(dual, encoder):
 
 
 def test_towers_that_were_not_trained_together_are_refused(copy):
-    save_checkpoint(copy / "text", report_tensors(seed=1), {"name": "toy", "tower": asdict(TOWER), "lora_scale": 2.0})
+    save_checkpoint(copy / "text", report_tensors(seed=1), ABOUT)
     with pytest.raises(WeightsDamaged, match="were not trained together"):
         load_dual(copy)
 
@@ -177,6 +177,14 @@ def test_damaged_weights_are_refused(copy, part):
     (copy / part / TENSORS).write_bytes(content)
     with pytest.raises(WeightsDamaged, match=f"weights '{part}' is damaged"):
         load_dual(copy)
+
+
+def test_a_tower_whose_pooling_was_never_trained_is_no_encoder(copy):
+    """As the masked-word stage leaves it: its weights are for the next stage."""
+    adapters = {key: value for key, value in report_tensors().items() if key.startswith("lora.")}
+    save_checkpoint(copy / "text", adapters, ABOUT)
+    with pytest.raises(WeightsDamaged, match="do not fit this version"):
+        load_text_encoder(copy)
 
 
 def test_a_manifest_of_another_version_is_damage_and_no_traceback(copy):

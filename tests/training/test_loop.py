@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_stage import CONFIG, DATA, TinyStage, follow
+from tiny_stage import AVERAGED, CONFIG, DATA, TinyStage, follow
+from torch import nn
 
 from models.checkpoint import MANIFEST, TENSORS, open_checkpoint
 from models.interfaces import CxrError
-from training.loop import Run, train
+from training.loop import Average, Run, Workers, train
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,9 +32,9 @@ def fell_at(last):
     return at
 
 
-def followed_until(folder, last):
+def followed_until(folder, last, config=CONFIG):
     with pytest.raises(Fell):
-        follow(folder, fell_at(last))
+        follow(folder, fell_at(last), config=config)
 
 
 def timeless(run):
@@ -57,6 +58,11 @@ def assert_as_unbroken(run, unbroken):
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     return follow(tmp_path_factory.mktemp("runs") / "toy")
+
+
+@pytest.fixture(scope="module")
+def averaged(tmp_path_factory):
+    return follow(tmp_path_factory.mktemp("runs") / "toy", config=AVERAGED)
 
 
 def test_training_changes_the_weights_and_lowers_the_loss(unbroken):
@@ -93,6 +99,43 @@ def test_a_run_that_fell_and_went_on_ends_as_an_unbroken_one(tmp_path, unbroken,
     assert_as_unbroken(follow(tmp_path / "toy", resume=True), unbroken)
 
 
+@pytest.mark.parametrize("step", [2, 4, 11])
+def test_a_run_that_fell_and_went_on_has_the_same_average(tmp_path, averaged, step):
+    followed_until(tmp_path / "toy", step, AVERAGED)
+    assert_as_unbroken(follow(tmp_path / "toy", resume=True, config=AVERAGED), averaged)
+
+
+def test_the_average_is_measured_and_kept_and_never_trained_on(unbroken, averaged):
+    losses = [[line["loss"] for line in run.curve() if "loss" in line] for run in (unbroken, averaged)]
+    assert losses[0] == losses[1]
+    trained, kept = final_state(averaged), open_checkpoint(averaged.folder / "best")
+    if kept.manifest["step"] == CONFIG.steps:
+        assert torch.equal(kept.tensors()["0.weight"], trained["average.0.weight"])
+    assert torch.equal(trained["model.0.weight"], final_state(unbroken)["model.0.weight"])
+    assert (trained["average.0.weight"] - trained["model.0.weight"]).abs().max() > 1e-3
+
+
+def test_a_running_average_computed_by_hand():
+    model = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        model.weight.fill_(4.0)
+        average = Average(model, 0.75)
+        for weight in (8.0, 12.0):
+            model.weight.fill_(weight)
+            average.follow(model)  # 0.75 · 4 + 0.25 · 8 = 5; 0.75 · 5 + 0.25 · 12 = 6.75
+    assert average.weights["weight"].item() == 6.75
+    with average.worn_by(model):
+        assert model.weight.item() == 6.75
+    assert model.weight.item() == 12.0
+
+
+def test_a_decay_of_nothing_is_no_average():
+    model = nn.Linear(1, 1)
+    average = Average(model, 0.0)
+    with average.worn_by(model):
+        assert average.weights == {}
+
+
 def test_a_run_may_fall_more_than_once(tmp_path, unbroken):
     followed_until(tmp_path / "toy", 6)
     with pytest.raises(Fell):
@@ -126,13 +169,16 @@ def test_a_line_of_the_curve_cut_short_is_dropped(tmp_path, unbroken):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("config", [CONFIG, AVERAGED], ids=["plain", "averaged"])
 @pytest.mark.parametrize("step", [2, 9])
-def test_kill_nine_and_resume_ends_as_an_unbroken_run(tmp_path, unbroken, step):
-    script = [sys.executable, str(Path(__file__).with_name("tiny_stage.py")), str(tmp_path / "toy"), str(step)]
+def test_kill_nine_and_resume_ends_as_an_unbroken_run(tmp_path, unbroken, averaged, step, config):
+    told = [str(tmp_path / "toy"), str(step), str(config.average_decay)]
+    script = [sys.executable, str(Path(__file__).with_name("tiny_stage.py")), *told]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     killed = subprocess.run(script, check=False, env=environment, capture_output=True)
     assert killed.returncode == -signal.SIGKILL
-    assert_as_unbroken(follow(tmp_path / "toy", resume=True), unbroken)
+    run = follow(tmp_path / "toy", resume=True, config=config)
+    assert_as_unbroken(run, averaged if config.average_decay else unbroken)
 
 
 def test_a_run_is_not_overwritten_unless_resuming_was_said(tmp_path):
@@ -170,3 +216,17 @@ def test_the_rate_warms_up_and_then_falls_to_nothing(tmp_path):
     assert shares[:4] == pytest.approx([1 / 3, 2 / 3, 1, 1])
     assert shares[-1] == pytest.approx(0)
     assert shares[3:] == sorted(shares[3:], reverse=True)
+
+
+class ShareOf(Workers):
+    """What one of several workers would take, without a second process."""
+
+    def __init__(self, rank, count):
+        self.rank, self.count = rank, count
+
+
+@pytest.mark.parametrize(("items", "count"), [(8, 2), (7, 3), (2, 4), (0, 2)])
+def test_shares_are_in_order_hold_everything_once_and_differ_by_one_at_most(items, count):
+    shares = [list(ShareOf(rank, count).share(range(items))) for rank in range(count)]
+    assert [item for share in shares for item in share] == list(range(items))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1

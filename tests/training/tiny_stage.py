@@ -1,6 +1,6 @@
 """A stage small enough to train in a blink, with everything that makes resuming hard: dropout, buffers, frozen weights.
 
-    python tests/training/tiny_stage.py FOLDER LAST_STEP
+    python tests/training/tiny_stage.py FOLDER LAST_STEP AVERAGE_DECAY
 
 trains in FOLDER and kills its own process, as the system would, when it reaches that step.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 from training.loop import LoopConfig, Run, train
 
 CONFIG = LoopConfig(steps=14, warmup=3, measure_every=3, save_every=4, precision="no", seed=7)
+AVERAGED = replace(CONFIG, average_decay=0.8)
 DATA = {"numbers": "ab" * 32}
 
 
@@ -36,10 +38,12 @@ class TinyStage:
         weights = [p for p in self.trained.parameters() if p.requires_grad]
         return [{"params": weights[:1], "lr": 0.05}, {"params": weights[1:], "lr": 0.01}]
 
-    def loss(self, step):
+    def accumulate(self, step, workers):
         self._at(step)
         points = torch.randn(16, 6)  # from the generator that the loop seeds
-        return F.cross_entropy(self.trained(points), points[:, :3].argmax(dim=1))
+        loss = F.cross_entropy(self.trained(points), points[:, :3].argmax(dim=1))
+        workers.backward(loss)
+        return loss.item()
 
     def measure(self):
         if self._figures is not None:
@@ -49,11 +53,11 @@ class TinyStage:
         return {"accuracy": right.float().mean().item(), "other": 0.5}
 
 
-def follow(folder, at=lambda _step: None, resume=False):
+def follow(folder, at=lambda _step: None, resume=False, config=CONFIG):
     """Begin or resume the run in a folder, as a stage's command does."""
     run = Run(Path(folder))
-    run.begin(CONFIG, DATA, resume)
-    train(TinyStage(at), CONFIG, run)
+    run.begin(config, DATA, resume)
+    train(TinyStage(at), config, run)
     return run
 
 
@@ -66,4 +70,4 @@ def killed_at(last):
 
 
 if __name__ == "__main__":
-    follow(sys.argv[1], killed_at(int(sys.argv[2])))
+    follow(sys.argv[1], killed_at(int(sys.argv[2])), config=replace(CONFIG, average_decay=float(sys.argv[3])))
