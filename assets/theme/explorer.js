@@ -85,17 +85,21 @@
     if (next) next.focus();
   };
   const keys = {
-    "/": () => document.querySelector("#query textarea").focus(),
+    "/": () => {
+      window.dispatchEvent(new CustomEvent("cxr:go", { detail: "search" }));
+      document.querySelector("#query textarea").focus();
+    },
     j: () => step(1),
     k: () => step(-1),
     i: invert,
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.matches("textarea, input:not([type=radio])")) {
+    if (event.target.matches("textarea, select, input:not([type=radio])")) {
       if (event.key === "Escape") event.target.blur();
       return;
     }
+    if (root.dataset.page !== "search" && event.key !== "/") return;
     const preset = document.querySelector(`#film [data-key="${CSS.escape(event.key)}"]`);
     const act = preset ? () => useWindow(preset) : keys[event.key];
     if (!act) return;

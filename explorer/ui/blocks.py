@@ -1,25 +1,43 @@
-"""The pages put together into one Gradio app."""
+"""The pages put together into one Gradio app.
+
+All pages are parts of one document, and the browser shows the one that the address names: `?show=results`. Gradio's
+own `Blocks.route` loads a whole new document for each page, which took 0.6 to 1.2 s and forgot the query and its film.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from explorer import results
 from explorer.ui import render
+from explorer.ui.results_page import ResultsPage
 from explorer.ui.search_page import SearchPage
+from explorer.ui.theme import PLAIN
 
 if TYPE_CHECKING:
     from explorer.search import Explorer
 
+PAGES = ("search", "results")  # as the address names them; the first is shown where it names none
 SWEEP = (60, 600)  # seconds: how often uploads nobody read are looked for, and how old they may get
 READY = "() => { document.body.dataset.ready = 'yes'; }"
+HEADER_SHOWN = "window.dispatchEvent(new Event('cxr:header'))"
 
 
-def build_blocks(explorer: Explorer) -> gr.Blocks:
-    """Return the app on top of an engine. `document.body.dataset.ready` says "yes" once it takes input."""
+def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Blocks:
+    """Return the app on top of an engine and a folder of result files.
+
+    `document.body.dataset.ready` says "yes" once it takes input.
+    """
     with gr.Blocks(title=render.PRODUCT, analytics_enabled=False, delete_cache=SWEEP, fill_width=True) as blocks:
-        gr.HTML(render.header(explorer.corpus), elem_id="top", apply_default_css=False)
-        SearchPage(explorer).wire(blocks)
+        gr.HTML(render.header(explorer.corpus, PAGES), elem_id="top", js_on_load=HEADER_SHOWN, **PLAIN)
+        footer = render.footer(explorer.corpus, explorer.settings.encoder)
+        bottom = gr.HTML(footer, elem_id="bottom", render=False, **PLAIN)
+        search, measurements = SearchPage(explorer, bottom), ResultsPage(measured)
+        bottom.render()
+        search.wire(blocks)
+        measurements.wire(blocks)
         blocks.load(fn=None, js=READY, api_visibility="private")
     return blocks

@@ -1,4 +1,4 @@
-"""Records to HTML: the only module that writes markup, and so the only one that has to escape.
+"""Records to HTML, and `escape`, the one way in which any text becomes part of it.
 
 Every text that comes from a report, a file, a query or an error passes `escape`. The page shows HTML through
 gr.HTML, which sets innerHTML: an unescaped attribute would run.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from explorer.types import Finding, Hit, Report, Scope, SearchResult, Verdict
@@ -40,10 +40,13 @@ def escape(text: object) -> str:
     return html.escape(shown, quote=True).translate(_TEMPLATE_SIGNS)
 
 
-def header(corpus: CorpusInfo) -> str:
-    """Return the line on top: product, corpus, light switch."""
+def header(corpus: CorpusInfo, pages: Sequence[str]) -> str:
+    """Return the line on top: product, pages by the names the address gives them, corpus, light switch."""
+    links = "".join(
+        f'<a href="?show={escape(page)}" data-page="{escape(page)}">{escape(page.capitalize())}</a>' for page in pages
+    )
     return (
-        f'<header class="bar"><h1>{PRODUCT}</h1>'
+        f'<header class="bar"><h1>{PRODUCT}</h1><nav aria-label="Pages">{links}</nav>'
         f'<p class="corpus">{escape(corpus.title)} <span>{corpus.studies:,} studies</span></p>'
         '<button type="button" class="plain" data-act="theme" title="dark or light" '
         'aria-label="Switch between dark and light">◐</button></header>'

@@ -14,6 +14,7 @@ from explorer.errors import CxrError
 from explorer.types import SCOPES, Query, QueryImage, SearchResult
 from explorer.ui import film, render, upload
 from explorer.ui.options import HOW_MANY, VIEWS, Wanted
+from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import Progress, watch
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ EXAMPLES = (
 SESSION_SECONDS = 3_600  # a film asked for is forgotten after this, if the page is not closed before
 FAILED = "The search did not finish: the server is busy, or something failed inside it. Try again in a moment."
 FILM_SHOWN = "watch('value', () => window.dispatchEvent(new Event('cxr:film')))"
-PLAIN = {"apply_default_css": False}
-QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # our own status line, no public endpoint
 ONE_AT_A_TIME = {"concurrency_limit": 1, "concurrency_id": "engine"}
 
 Update = dict[Any, Any]  # part of the page → its new value
@@ -41,16 +40,15 @@ Updates = Iterator[Update]
 class SearchPage:
     """Lays the page out in the Blocks being built, and answers its events from an `Explorer`."""
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Explorer, footer: gr.HTML) -> None:
         self.explorer = explorer
+        self.footer = footer  # of all pages; an answer names its encoder there
         self.asked = gr.State(None, time_to_live=SESSION_SECONDS)  # the last Query, asked again when options change
         self.held = gr.State(None, time_to_live=SESSION_SECONDS)  # the QueryImage on the screen
         with gr.Column(elem_id="page"):
             self._lay_out_question()
             self._lay_out_side()
             self._lay_out_answer()
-        footer = render.footer(explorer.corpus, explorer.settings.encoder)
-        self.footer = gr.HTML(footer, elem_id="bottom", **PLAIN)
 
     def _lay_out_question(self) -> None:
         with gr.Column(elem_id="question"):

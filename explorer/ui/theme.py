@@ -9,8 +9,11 @@ if TYPE_CHECKING:
     from gradio.themes import Base
 
 ASSETS = Path(__file__).parents[2] / "assets" / "theme"
-STYLES = ("tokens.css", "gradio.css", "page.css")
+STYLES = ("tokens.css", "gradio.css", "page.css", "results.css")
+SCRIPTS = ("pages.js", "explorer.js", "results.js")
 SYSTEM_FONTS = ("system-ui", "sans-serif")
+PLAIN = {"apply_default_css": False}
+QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # our own status line, no public endpoint
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Crect width='16' height='16' rx='2' fill='%230E1113'/%3E"
@@ -31,10 +34,8 @@ def gradio_theme() -> Base:
 
 def head() -> str:
     """Return what goes into <head>: the icon, and the script, which chooses the light before the first paint."""
-    return (
-        f'<link rel="icon" href="{ICON}"><meta name="referrer" content="no-referrer">'
-        f"<script>{_asset('explorer.js')}</script>"
-    )
+    scripts = "\n".join(_asset(name) for name in SCRIPTS)
+    return f'<link rel="icon" href="{ICON}"><meta name="referrer" content="no-referrer"><script>{scripts}</script>'
 
 
 def _asset(name: str) -> str:

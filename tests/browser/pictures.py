@@ -1,4 +1,7 @@
-"""The README's pictures: `make pictures`. They show made-up reports, since no text of a corpus is kept here."""
+"""The README's pictures: `make pictures`. They show made-up reports, since no text of a corpus is kept here.
+
+The Results page shows the figures that were measured.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,8 @@ def main() -> None:
         page.screenshot(path=ROOT / "docs" / "search.png")
         drop_film(page, folder)
         page.screenshot(path=ROOT / "docs" / "film.png")
+        page.click("#top nav [data-page=results]")
+        page.screenshot(path=ROOT / "docs" / "results.png")
         browser.close()
         blocks.close(verbose=False)
 

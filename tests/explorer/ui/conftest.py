@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from made_explorer import FakeExplorer
+from made_results import write
 
 from explorer.settings import Settings
 from explorer.ui.launch import Door, closed_environment, serve
@@ -35,7 +36,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         from explorer.ui.blocks import build_blocks
 
         explorer = FakeExplorer(settings=settings)
-        blocks = build_blocks(explorer)
+        blocks = build_blocks(explorer, write(tmp_path_factory.mktemp("results")))
         door = Door(port=free_port())
         address = serve(blocks, door, upload_bytes=settings.limits.upload_bytes, blocked=(settings.cache, ASSETS))
         yield Served(address, uploads, explorer)

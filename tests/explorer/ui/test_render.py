@@ -81,7 +81,7 @@ def everything(text: str) -> str:
     picture = FilmView(text, 4, 3, (Window(text, text, 1.0, 2.0),))
     return "".join(
         (
-            render.header(corpus),
+            render.header(corpus, (text,)),
             render.footer(corpus, text),
             render.busy(text, 0.5),
             render.alert(text),

@@ -13,7 +13,7 @@ OPTIONS = ("pocket", "report", 10, "", "", "")  # encoder, section, k, age from,
 @pytest.fixture(scope="module")
 def page() -> SearchPage:
     with gr.Blocks():  # the page keeps nothing between events, so one is enough
-        return SearchPage(FakeExplorer())
+        return SearchPage(FakeExplorer(), gr.HTML())
 
 
 @pytest.fixture

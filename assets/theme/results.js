@@ -1,0 +1,80 @@
+// The Results page: which part of a task is shown, which column is charted, and the line that reads a figure in full.
+(() => {
+  "use strict";
+  const all = (what) => [...document.querySelectorAll(`#measured ${what}`)];
+  const same = (one, other) => one.task === other.task && one.part === other.part;
+
+  // The head of a column charts it.
+  const chart = (head) => {
+    const button = head.querySelector("button");
+    const { measure } = button.dataset;
+    all("thead button").forEach((one) => { one.ariaPressed = String(one === button); });
+    all(".chart").forEach((one) => { one.hidden = !same(one.dataset, head.dataset) || one.dataset.measure !== measure; });
+  };
+
+  // A part may have other measures than the whole, and so other columns.
+  const showPart = ({ dataset: { task }, value }) => {
+    const pressed = all("thead button").find((button) => button.ariaPressed === "true");
+    all("[data-part]:not(.chart)").forEach((one) => {
+      if (one.dataset.task === task) one.hidden = one.dataset.part !== value;
+    });
+    const heads = all("th:has(button)").filter((head) => same(head.dataset, { task, part: value }));
+    all("thead select").find((one) => one.dataset.task === task).closest("th").colSpan = heads.length;
+    const charted = pressed.closest("th").dataset.task === task;
+    const like = (head) => head.querySelector("button").dataset.measure === pressed.dataset.measure;
+    if (charted) chart(heads.find(like) ?? heads[0]);
+    all("table").forEach((table) => enter(table, 0, 0));
+  };
+
+  // Arrow keys: a table is one stop of the Tab key, and inside it one figure at a time can be reached.
+  const figures = (table) =>
+    [...table.querySelectorAll("tbody tr")]
+      .map((row) => [...row.querySelectorAll("[tabindex]:not([hidden])")])
+      .filter((row) => row.length > 0);
+  const clamp = (place, length) => Math.max(0, Math.min(length - 1, place));
+
+  const enter = (table, row, column) => {
+    const cells = figures(table);
+    const line = cells[clamp(row, cells.length)];
+    const cell = line?.[clamp(column, line.length)];
+    table.querySelectorAll("[tabindex='0']").forEach((one) => { one.tabIndex = -1; });
+    if (cell) cell.tabIndex = 0;
+    return cell;
+  };
+
+  const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  document.addEventListener("keydown", (event) => {
+    const cell = event.target.closest("#measured tbody [tabindex]");
+    if (!cell || !(event.key in moves)) return;
+    const cells = figures(cell.closest("table"));
+    const row = cells.findIndex((line) => line.includes(cell));
+    const [down, right] = moves[event.key];
+    event.preventDefault();
+    enter(cell.closest("table"), row + down, cells[row].indexOf(cell) + right).focus();
+  });
+
+  // The line below a table reads the figure under the pointer, or the one that has the focus.
+  const lineOf = (target) => {
+    const line = target.closest?.("#measured .wide")?.nextElementSibling;
+    return line?.matches(".said") ? line : null;
+  };
+  const say = ({ target }) => {
+    const line = lineOf(target);
+    const cell = line && target.closest("[tabindex], thead [title]");
+    if (cell) line.textContent = cell.ariaLabel || cell.title;
+  };
+  const rest = ({ target, relatedTarget }) => {
+    const line = lineOf(target);
+    if (line && lineOf(relatedTarget ?? document) !== line) line.textContent = line.dataset.rest;
+  };
+  ["pointerover", "focusin"].forEach((name) => document.addEventListener(name, say));
+  ["pointerout", "focusout"].forEach((name) => document.addEventListener(name, rest));
+
+  document.addEventListener("change", ({ target }) => {
+    if (target.matches("#measured select")) showPart(target);
+  });
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest("#measured thead button");
+    if (button) chart(button.closest("th"));
+  });
+})();
