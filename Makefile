@@ -15,8 +15,8 @@ test: $(READY)         ## the quick suite
 test-browser: $(READY) ## the pages, driven in a real Chromium
 	@$(BIN)/python -m pytest -m browser tests/browser
 
-test-slow: $(READY)    ## minutes: kills, fuzzing, whole corpora
-	@$(BIN)/python -m pytest -m "slow or fuzz or load"
+test-slow: $(READY)    ## minutes: kills, fuzzing, whole corpora, each property on a thousand new examples
+	@$(BIN)/python -m pytest -m "slow or fuzz or load or hypothesis" --hypothesis-profile explore
 
 check: $(READY)        ## style, types, who may import whom
 	@$(BIN)/ruff check .

@@ -51,6 +51,10 @@ _LEADING_DENIAL = re.compile(
 )
 _THERE_IS = re.compile(r"^(?:there (?:is|are)|this is)\s+", re.IGNORECASE)
 _PLURAL_OF_ONE = re.compile(r"^((?:(?!\band\b|,).)*[^s\s,]) (?:are|appear|remain) ", re.IGNORECASE)
+_CORE = re.compile(  # from the first to the last sign that is not left over; the point of ".5 cm" is not
+    r"(?:[^\s,;:/(.–-]|\.(?=\d))(?:.*[^\s,;:/(.–-])?",
+    re.DOTALL,
+)
 _BOTH = {
     "cardiomediastinal": ("cardiac", "mediastinal"),
     "cardio mediastinal": ("cardiac", "mediastinal"),
@@ -143,9 +147,10 @@ def views_apart(sentence: str) -> list[str]:
 
 def finished(piece: str) -> str:
     """Return a piece as a sentence: capital, full stop, nothing left over at its ends."""
-    bare = piece.strip().strip(" ,;:-/(").rstrip(".")
-    if bare.count("(") != bare.count(")"):
-        bare = bare.replace("(", "").replace(")", "")
+    core = _CORE.search(piece)
+    bare = core.group() if core else ""
+    if bare.count("(") != bare.count(")"):  # without them more may be left over at the ends
+        return finished(bare.replace("(", "").replace(")", ""))
     return capital(bare) + "." if re.search(r"\w", bare) else ""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_films import (
     IMPLICIT,
@@ -99,7 +99,6 @@ def test_one_damage_of_every_other_kind_is_survived_in_the_sandbox(seeds: dict[s
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=600))
 def test_any_bytes_behind_a_dicom_header_are_survived(noise: bytes) -> None:
     whole = file_of(dataset(wedge(8, False), 8))

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.language.error_edits import scaled
@@ -193,7 +193,6 @@ PARTS = st.sampled_from(
     st.sampled_from(CATEGORIES),
     st.integers(0, 999),
 )
-@settings(max_examples=250, deadline=None)
 def test_whatever_the_report_at_most_one_sentence_differs(parts: list[tuple[str, str]], category: Category, seed: int):
     text = "".join(part + end for part, end in parts)
     made = TESTING.inject(text, category, np.random.default_rng(seed))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.language.findings import DEVICES, FindingsReader, observation_of, observations
@@ -282,7 +282,6 @@ WORDS = st.sampled_from([*SIGNS, *CUES, *NOUNS, *STATES])
 
 
 @given(st.one_of(st.text(max_size=300), st.lists(WORDS, max_size=60).map(" ".join)))
-@settings(max_examples=200, deadline=None)
 def test_any_text_is_read_with_spans_inside_it(text: str):
     for finding in READER.read(text, "findings"):
         assert 0 <= finding.start < finding.end <= len(text)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.language.negatives import listed_negatives
@@ -114,6 +114,25 @@ def test_a_piece_is_finished_as_a_sentence():
     assert finished(" ;, ") == ""
 
 
+@pytest.mark.parametrize(
+    ("piece", "sentence"),
+    [
+        (":\x0c0", "0."),
+        (" ,\n; - small effusion", "Small effusion."),
+        ("small effusion .", "Small effusion."),
+        ("small effusion,. ; –", "Small effusion."),
+        ("small effusion ,)", "Small effusion."),
+        (". ; small effusion", "Small effusion."),
+        (" .5 cm nodule", ".5 cm nodule."),
+        ("small effusion (left) (", "Small effusion (left)."),
+        (" .\t:,\x0c(", ""),
+    ],
+)
+def test_whatever_mix_of_blanks_and_signs_stands_at_its_ends_is_left_over(piece: str, sentence: str):
+    assert finished(piece) == sentence
+    assert finished(sentence) == sentence
+
+
 PHRASES = st.sampled_from(
     ["small effusion", "left basilar atelectasis", "pneumonia", "a nodule", "pulmonary edema", "hiatal hernia"]
 )
@@ -122,18 +141,20 @@ LEADS = st.sampled_from(["", "No ", "There is ", "Possible ", "The lungs are cle
 
 
 @given(LEADS, PHRASES, st.lists(st.tuples(JOINTS, PHRASES), max_size=4))
-@settings(max_examples=150, deadline=None)
 def test_splitting_never_changes_what_is_read(lead: str, first: str, more: list[tuple[str, str]]):
     text = lead + first + "".join(joint + phrase for joint, phrase in more) + "."
     assert SPLITTER.claims(*SPLITTER.split(text)) == SPLITTER.claims(text)
 
 
-@given(st.text(max_size=200))
-@settings(max_examples=150, deadline=None)
+SIGNS = st.sampled_from([*" .,:;/()-–?1", "\n", "\x0c", "\xa0", "XXXX", "vs."])
+
+
+@given(st.text(max_size=200) | st.lists(SIGNS | PHRASES | JOINTS, max_size=30).map("".join))
 def test_any_text_is_split_into_sentences(text: str):
     for part in SPLITTER.split(text):
         assert part.endswith(".")
         assert part.strip() == part
+        assert finished(part) == part
 
 
 def test_a_list_without_end_is_left_as_it_is_in_good_time():
