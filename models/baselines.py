@@ -1,38 +1,63 @@
-"""BERT report encoders, the baselines: token states of a masked language model, pooled by mean."""
+"""BERT report encoders, the baselines: token states of a masked language model, pooled by mean or at [CLS].
+
+The published ones are read from a folder in the hub's layout, as data: a BERT with a head of its own (CXR-BERT) is
+opened without the head and without the code that came with it.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import BertProcessing
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.catalogue import TOKENIZER_CONFIG, VOCABULARY
 from models.checkpoint import Checkpoint, below, digest_of, own_base, sha256_of
-from models.interfaces import EncoderInfo, Vectors
+from models.hub import HubFolder, open_hub_folder
+from models.interfaces import EncoderInfo, Vectors, WeightsDamaged
 from models.packaged import TOKENIZER, minilm, minilm_tensors
-from models.pooling import masked_mean
+from models.pooling import Pooling, PoolingMode
 from models.precision import Placement
 from models.text import Batch, TokenPair, TowerConfig, in_buckets, merge_lora, tower_config
 
 MINILM = TowerConfig(layers=6, attention="bidirectional", pooling="mean", max_tokens=256)
+HUB_TOKENS = 256  # paper section 5: what its BERT baselines read of a text
 TOKENS_PER_BATCH = 8_192
+SPECIAL = ("[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]")
 
 
 BERT_TARGETS = ("query", "key", "value", "dense")
+BERT_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+DISTIL_SIZES = ("vocab_size", "dim", "n_layers", "n_heads", "hidden_dim")
+BY_DEFAULT = (
+    "max_position_embeddings",
+    "type_vocab_size",
+    "hidden_act",
+    "activation",
+    "layer_norm_eps",
+)  # may be unsaid
+NORM = {"gamma": "weight", "beta": "bias"}
 
 
 class BertTower(nn.Module):
-    """A BERT whose token states are pooled by mean, special tokens included, as sentence encoders do."""
+    """A BERT whose token states are pooled, special tokens included, as sentence encoders do."""
 
-    def __init__(self, bert: nn.Module, config: TowerConfig) -> None:
+    def __init__(self, bert: Any, config: TowerConfig) -> None:  # noqa: ANN401 - a model of the library's
         super().__init__()
         self.config = config
         self.bert: Any = bert
+        self.pooling = Pooling(config.pooling, bert.config.hidden_size)
 
     def states(self, batch: Batch) -> Tensor:
         """Return token states [b, l, d]."""
@@ -41,7 +66,7 @@ class BertTower(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return [b, d] vectors, not normalised."""
-        return masked_mean(self.states(batch).float(), batch.kept.float())
+        return self.pooling(self.states(batch), batch.kept)  # type: ignore[no-any-return]
 
 
 class BertTokenizer:
@@ -79,21 +104,34 @@ class BertTextEncoder:
 
 
 def bert_model(shape: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
-    """Build a BERT without its pooler.
+    """Build a BERT, or a DistilBERT if the shape says so, without its pooler.
 
     Args:
-        shape: what its config.json says.
+        shape: what its config.json says; only what decides the shape is read.
         tensors: its weights, with or without "bert." before their names; other keys are left out.
 
     Raises:
-        KeyError: a weight is missing.
+        KeyError: a weight, or something of the shape, is missing.
     """
-    from transformers import BertConfig, BertModel
+    from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel
 
-    model: nn.Module = BertModel(BertConfig(**shape), add_pooling_layer=False)
-    plain = {key.removeprefix("bert."): value for key, value in tensors.items()}
+    model: nn.Module
+    if shape.get("model_type") == "distilbert":
+        root, model = "distilbert.", DistilBertModel(DistilBertConfig(**_said(shape, DISTIL_SIZES)))
+    else:
+        root, model = "bert.", BertModel(BertConfig(**_said(shape, BERT_SIZES)), add_pooling_layer=False)
+    plain = {_today(key.removeprefix(root)): value for key, value in tensors.items()}
     model.load_state_dict({key: plain[key] for key in model.state_dict()})
     return model
+
+
+def _said(shape: Mapping[str, Any], sizes: Sequence[str]) -> dict[str, Any]:
+    return {key: shape[key] for key in sizes} | {key: shape[key] for key in BY_DEFAULT if key in shape}
+
+
+def _today(key: str) -> str:
+    """Return a weight's name as the library writes it today: the first BERTs call the parts of a norm otherwise."""
+    return re.sub(r"LayerNorm\.(gamma|beta)$", lambda m: f"LayerNorm.{NORM[m[1]]}", key)
 
 
 def minilm_encoder(placement: Placement) -> BertTextEncoder:
@@ -117,6 +155,71 @@ def trained_bert_encoder(trained: Checkpoint, placement: Placement) -> BertTextE
     note = "baseline: a BERT trained on the same reports, in the same way, as the default encoder"
     info = _info(trained.manifest["name"], tower, revision, placement, note)
     return BertTextEncoder(tower, tokenizer, info, placement)
+
+
+def hub_bert_encoder(name: str, folder: Path, placement: Placement, pooling: PoolingMode, note: str) -> BertTextEncoder:
+    """Load a published BERT from a folder in the hub's layout.
+
+    Args:
+        name: of the encoder.
+        folder: config.json, vocab.txt and the weights; tokenizer_config.json is read if it is there.
+        placement: where it runs.
+        pooling: as its authors, or the paper's evaluation, use it.
+        note: how this tower falls short.
+
+    Raises:
+        WeightsMissing: a file is not there.
+        WeightsDamaged: the weights are not those of its architecture; the message names what is missing.
+    """
+    hub = open_hub_folder(folder, (VOCABULARY,))
+    bert = _hub_bert(hub, hub.tensors())
+    config = TowerConfig(bert.config.num_hidden_layers, "bidirectional", pooling, max_tokens=HUB_TOKENS)
+    tower, tokenizer = BertTower(bert, config), BertTokenizer(word_pieces(hub), HUB_TOKENS)
+    revision = digest_of(hub.revision, pooling, str(HUB_TOKENS), placement.precision)
+    return BertTextEncoder(tower, tokenizer, _info(name, tower, revision, placement, note), placement)
+
+
+def keep_hub_bert(folder: Path, target: Path, about: Mapping[str, Any]) -> None:
+    """Check a folder in the hub's layout and write its BERT as a checkpoint, without heads. Raises as the encoder."""
+    hub = open_hub_folder(folder, (VOCABULARY,))
+    word_pieces(hub)
+    hub.save(target, _hub_bert(hub, hub.tensors()).state_dict(), about)
+
+
+def word_pieces(hub: HubFolder) -> Tokenizer:
+    """Build BERT's tokenizer from its vocabulary; lower case unless tokenizer_config.json denies it, as the library.
+
+    Bio_ClinicalBERT says nothing of it though its words are cased: in lower case it was measured by all who load it.
+    """
+    words = (hub.folder / VOCABULARY).read_text(encoding="utf-8").splitlines()
+    numbers = {word: number for number, word in enumerate(words)}
+    if any(token not in numbers for token in SPECIAL):
+        raise WeightsDamaged(
+            f"The vocabulary of {hub.folder.name!r} lacks one of {', '.join(SPECIAL)}. Fetch it again."
+        )
+    tokenizer = Tokenizer(WordPiece(numbers, unk_token=SPECIAL[0], max_input_chars_per_word=100))
+    said = hub.config(TOKENIZER_CONFIG)
+    tokenizer.normalizer = BertNormalizer(
+        strip_accents=said.get("strip_accents"), lowercase=said.get("do_lower_case", True)
+    )
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.post_processor = BertProcessing(*((token, numbers[token]) for token in ("[SEP]", "[CLS]")))
+    tokenizer.add_special_tokens(list(SPECIAL))
+    return tokenizer
+
+
+def _hub_bert(hub: HubFolder, tensors: Mapping[str, Tensor]) -> Any:  # noqa: ANN401 - a model of the library's
+    try:
+        return bert_model(hub.config(), tensors)
+    except (KeyError, RuntimeError) as error:
+        raise WeightsDamaged(
+            f"The weights of {hub.folder.name!r} are not those of the BERT its config tells of: {_first_line(error)}. "
+            "Fetch them again."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip("'").strip().splitlines()[-1].strip()
 
 
 def _minilm(config: TowerConfig) -> tuple[BertTower, BertTokenizer, str]:
@@ -147,4 +250,5 @@ def _info(name: str, tower: BertTower, revision: str, placement: Placement, note
         device=placement.device.type,
         revision=revision,
         note=note,
+        pooling=tower.config.pooling,
     )

@@ -11,13 +11,15 @@ one function. Names of parameters are the library's, so its checkpoints load as 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from models.interfaces import TowerError
 
 Attention = Literal["bidirectional", "causal"]
 
@@ -50,6 +52,33 @@ class DecoderConfig:
     def head_dim(self) -> int:
         """Return the width of one attention head."""
         return self.hidden_size // self.num_attention_heads
+
+
+def decoder_config(name: str, about: Mapping[str, Any], layers: int) -> DecoderConfig:
+    """Return the shape of a Llama from the library's config.json, with its first so many layers.
+
+    Args:
+        name: of the language model, for messages.
+        about: what config.json says, as older or newer releases of the library write it.
+        layers: how many of its layers are used.
+
+    Raises:
+        KeyError: the config lacks what decides the shape.
+        TowerError: the model would run, but not as it was meant.
+    """
+    names = ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
+    rope = about.get("rope_parameters") or {**(about.get("rope_scaling") or {}), "rope_theta": about.get("rope_theta")}
+    kind = rope.get("rope_type") or rope.get("type") or "default"
+    if kind not in ("default", "llama3"):
+        raise TowerError(f"The positions of {name!r} are stretched in a way ({kind}) that this code does not know.")
+    stretch = {key: rope[key] for key in RopeScaling.__dataclass_fields__} if kind == "llama3" else None
+    return DecoderConfig(
+        **{key: about[key] for key in names},
+        num_hidden_layers=layers,
+        rms_norm_eps=about["rms_norm_eps"],
+        rope_theta=rope["rope_theta"] or 10_000.0,  # what files older than the key mean
+        rope_scaling=RopeScaling(**stretch) if stretch else None,
+    )
 
 
 class RMSNorm(nn.Module):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -101,6 +102,27 @@ def own_base(tensors: Mapping[str, Tensor], root: str) -> dict[str, Tensor]:
     return below(tensors, "base.") | below(tensors, root)
 
 
+def account_for(name: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Hold the weights of a file against those that a tower is made of, by name and shape.
+
+    Raises:
+        WeightsDamaged: a weight is missing, unknown or of another shape; the message names it.
+    """
+    both = [key for key in expected if key in tensors]
+    wrong = {
+        "lack": [key for key in expected if key not in tensors],
+        "hold unknown": [key for key in tensors if key not in expected],
+        "have another shape in": [key for key in both if tensors[key].shape != expected[key].shape],
+    }
+    told = ", ".join(f"{what} {_some(keys)}" for what, keys in wrong.items() if keys)
+    if told:
+        raise WeightsDamaged(f"The weights of {name!r} {told}. Take the file that its authors publish for this tower.")
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+
+
 def _write_bytes(target: Path, content: bytes) -> None:
     target.write_bytes(content)
 
@@ -115,12 +137,19 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         with safe_open(str(file), framework="pt") as stored:
             return {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as error:
-        raise WeightsDamaged(f"The weights file {file.name} is damaged. Reinstall the package it came with.") from error
+        raise WeightsDamaged(f"The weights file {file.name} is damaged. Fetch or install it again.") from error
 
 
-def read_pytorch_file(file: Path) -> dict[str, Tensor]:
-    """Read a PyTorch state dict, tensors only: no object in it is ever built."""
-    return dict(torch.load(file, map_location="cpu", weights_only=True))
+def read_pytorch_file(file: Path) -> dict[str, Any]:
+    """Read what PyTorch saved, tensors and plain containers only: no object in it is ever built.
+
+    Raises:
+        WeightsDamaged: it is no such file, a damaged one, or one that asks for more.
+    """
+    try:
+        return dict(torch.load(file, map_location="cpu", weights_only=True, mmap=is_zipfile(file)))
+    except Exception as error:  # the reader raises whatever the damage makes of it
+        raise WeightsDamaged(f"The file {file.name} is not a PyTorch file of plain tensors. Fetch it again.") from error
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,24 +56,40 @@ class ImageSide(nn.Module):
         return self.head(self.tower(films))  # type: ignore[no-any-return]
 
 
-class FilmEncoder:
-    """`ImageEncoder` over an image side; the whole film is seen, letterboxed."""
+See = Callable[[Sequence[NDArray[np.uint8]]], Tensor]  # grey films, each [h, w] → what a network takes
 
-    def __init__(self, side: ImageSide, info: EncoderInfo, placement: Placement) -> None:
+
+def whole_films(size: int) -> See:
+    """See whole films, letterboxed to [size, size]."""
+    return lambda films: normalised([whole_film(film, size) for film in films])
+
+
+class FilmEncoder:
+    """`ImageEncoder` over an image side.
+
+    Args:
+        side: what `see` makes of films → [b, dim].
+        see: from films to the side's input.
+        info: the description.
+        placement: where it runs.
+    """
+
+    def __init__(self, side: nn.Module, see: See, info: EncoderInfo, placement: Placement) -> None:
         self._side = side.eval().to(placement.device)
+        self._see = see
         self._placement = placement
         self.info = info
 
     @torch.inference_mode()
     def encode(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
-        """Encode grey films, each [h, w] with bright = dense → [n, dim] float32 unit rows."""
-        size = self._side.tower.config.size
+        """Encode grey films, each [h, w] with bright = dense → [n, dim] float32, unit rows if the score is cosine."""
         vectors = np.zeros((len(images), self.info.dim), dtype=np.float32)
         for start in range(0, len(images), FILMS_PER_BATCH):
-            films = normalised([whole_film(film, size) for film in images[start : start + FILMS_PER_BATCH]])
+            films = self._see(images[start : start + FILMS_PER_BATCH])
             with self._placement.autocast():
-                features = self._side(films.to(self._placement.device))
-            vectors[start : start + len(films)] = F.normalize(features.float(), dim=-1).cpu().numpy()
+                features = self._side(films.to(self._placement.device)).float()
+            unit = F.normalize(features, dim=-1) if self.info.score == "cosine" else features
+            vectors[start : start + len(films)] = unit.cpu().numpy()
         return vectors
 
 
@@ -97,8 +113,13 @@ def open_dual(
     shared = replace(text, space="image", dim=config.dim, revision=revision, note=trained.manifest["note"])
     return Dual(
         text=DecoderTextEncoder(tower, tokenizer, shared, placement, projection),
-        image=FilmEncoder(side, replace(shared, max_tokens=0, instructed=False, pooling=""), placement),
+        image=FilmEncoder(side, whole_films(config.vision.size), film_side_of(shared), placement),
     )
+
+
+def film_side_of(shared: EncoderInfo) -> EncoderInfo:
+    """Return the description of the image side of a shared space from that of its text side."""
+    return replace(shared, max_tokens=0, instructed=False, pooling="")
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

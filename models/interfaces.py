@@ -97,6 +97,29 @@ class Dual:
     image: ImageEncoder
 
 
+@dataclass(frozen=True)
+class WeightsFile:
+    """One file of a tower that is fetched."""
+
+    names: tuple[str, ...]  # as its host calls it; further ones are tried where the first is not there
+    optional: bool = False  # the tower loads without it
+    sha256: str = ""  # "" where its authors publish none
+    url: str = ""  # where it lies; "" for a file of the source's own page
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where the weights of a tower come from, and what taking them means."""
+
+    name: str  # of the tower
+    page: str  # of its authors, for people
+    files_at: str  # address that a file's name is put behind
+    licence: str
+    size: int  # bytes to download, about
+    files: tuple[WeightsFile, ...]
+    wants_gpu: bool = False  # runs without one, at a pace that nobody waits for
+
+
 SEARCH_INSTRUCTION = "Retrieve semantically similar sentences"  # paper section 3, tasks 1, 4, 5 and Search
 SUMMARY_INSTRUCTION = "Summarize the CXR report"  # tasks 2 and 3
 SECTION_PROMPTS = {  # paper section 4.3: what a report carries in the space it shares with radiographs

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.interfaces import TowerError
 
-PoolingMode = Literal["mean", "weighted_mean", "last", "latent_attention"]
+PoolingMode = Literal["mean", "weighted_mean", "last", "cls", "latent_attention"]
 
 
 class LatentAttention(nn.Module):
@@ -49,6 +49,8 @@ class Pooling(nn.Module):
             return self.latent_attn(states, kept)  # type: ignore[no-any-return]
         if self.mode == "last":
             return states[torch.arange(len(states)), last_position(kept)]
+        if self.mode == "cls":  # a BERT's first token, which stands for the whole
+            return states[torch.arange(len(states)), kept.int().argmax(dim=1)]
         weights = kept.float()
         if self.mode == "weighted_mean":
             weights = weights * weights.cumsum(dim=1)  # 1, 2, 3 … over the kept tokens

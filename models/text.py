@@ -146,7 +146,7 @@ class DecoderTextEncoder:
     def __init__(
         self,
         tower: ReportTower,
-        tokenizer: TextTokenizer,
+        tokenizer: PairTokenizer,
         info: EncoderInfo,
         placement: Placement,
         projection: nn.Module | None = None,
@@ -160,7 +160,10 @@ class DecoderTextEncoder:
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], instruction: str = "") -> Vectors:
-        """Encode texts → [n, d] float32 unit rows. Texts beyond `max_tokens` are cut; "" has a vector of its own."""
+        """Encode texts → [n, d] float32, unit rows if `info.score` is "cosine".
+
+        Texts beyond `max_tokens` are cut; "" has a vector of its own.
+        """
         if not texts:
             return np.zeros((0, self.info.dim), dtype=np.float32)
         pairs = self._tokenizer.pairs(texts, [instruction] * len(texts))
@@ -170,7 +173,7 @@ class DecoderTextEncoder:
         vectors = self._tower(batch)
         if self._projection is not None:
             vectors = self._projection(vectors)
-        return F.normalize(vectors.float(), dim=-1)
+        return F.normalize(vectors.float(), dim=-1) if self.info.score == "cosine" else vectors.float()
 
 
 LoraTarget = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

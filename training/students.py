@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.baselines import BERT_TARGETS, BertTokenizer, BertTower, bert_model
-from models.bidirectional import DecoderConfig, RopeScaling
+from models.bidirectional import DecoderConfig, decoder_config
 from models.checkpoint import read_tensors
 from models.interfaces import TowerError, WeightsMissing
 from models.packaged import TOKENIZER, minilm, minilm_tensors, smollm2
@@ -102,7 +102,7 @@ def _llama(
         raise TowerError(
             f"The recipe asks for {config.layers} layers; {folder.name!r} has {about['num_hidden_layers']}."
         )
-    tower = ReportTower(_llama_shape(folder.name, about, config.layers), config)
+    tower = ReportTower(decoder_config(folder.name, about, config.layers), config)
     plain = {key.removeprefix("model."): value.float() for key, value in tensors.items()}
     own = None if about.get("tie_word_embeddings") else plain.get("lm_head.weight")
     used = {key: value for key, value in plain.items() if _is_used(key, config.layers)}
@@ -119,22 +119,6 @@ def _is_used(key: str, layers: int) -> bool:
     if key == "lm_head.weight" or key.endswith("rotary_emb.inv_freq"):
         return False
     return not key.startswith("layers.") or int(key.split(".")[1]) < layers
-
-
-def _llama_shape(name: str, about: dict[str, Any], layers: int) -> DecoderConfig:
-    names = ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
-    rope = about.get("rope_parameters") or {**(about.get("rope_scaling") or {}), "rope_theta": about.get("rope_theta")}
-    kind = rope.get("rope_type") or rope.get("type") or "default"
-    if kind not in ("default", "llama3"):
-        raise TowerError(f"The positions of {name!r} are stretched in a way ({kind}) that this code does not know.")
-    stretch = {key: rope[key] for key in RopeScaling.__dataclass_fields__} if kind == "llama3" else None
-    return DecoderConfig(
-        **{key: about[key] for key in names},
-        num_hidden_layers=layers,
-        rms_norm_eps=about["rms_norm_eps"],
-        rope_theta=rope["rope_theta"] or 10_000.0,  # what files older than the key mean
-        rope_scaling=RopeScaling(**stretch) if stretch else None,
-    )
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

@@ -13,6 +13,7 @@ import torch
 from models.checkpoint import (
     MANIFEST,
     TENSORS,
+    account_for,
     digest_of,
     open_checkpoint,
     read_pytorch_file,
@@ -191,10 +192,10 @@ def test_sha256_of_a_file(tmp_path):
     assert sha256_of(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_a_damaged_safetensors_file_of_a_package_says_to_reinstall(folder):
+def test_a_damaged_safetensors_file_says_to_get_it_again(folder):
     assert read_tensors(folder / TENSORS).keys() == WEIGHTS.keys()
     (folder / TENSORS).write_bytes(b"not safetensors at all")
-    with pytest.raises(WeightsDamaged, match=r"weights\.safetensors is damaged\. Reinstall"):
+    with pytest.raises(WeightsDamaged, match=r"weights\.safetensors is damaged\. Fetch or install it again"):
         read_tensors(folder / TENSORS)
 
 
@@ -212,9 +213,28 @@ def test_a_pytorch_file_gives_tensors_and_never_runs_what_it_holds(tmp_path):
     torch.save({"a": torch.ones(2)}, tmp_path / "plain.pth")
     assert read_pytorch_file(tmp_path / "plain.pth")["a"].tolist() == [1, 1]
     torch.save({"a": Trap(tmp_path / "sprung")}, tmp_path / "trap.pth")
-    with pytest.raises(Exception, match="Weights only load failed"):
+    with pytest.raises(WeightsDamaged, match=r"trap\.pth is not a PyTorch file of plain tensors"):
         read_pytorch_file(tmp_path / "trap.pth")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_broken_pytorch_file_is_damage_and_no_traceback(tmp_path):
+    torch.save({"a": torch.ones(2000)}, tmp_path / "whole.pth")
+    whole = (tmp_path / "whole.pth").read_bytes()
+    for cut in (0, 10, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut.pth").write_bytes(whole[:cut])
+        with pytest.raises(WeightsDamaged, match=r"cut\.pth"):
+            read_pytorch_file(tmp_path / "cut.pth")
+
+
+def test_weights_are_accounted_for_by_name_and_shape():
+    expected = {"a": torch.ones(2), "b": torch.ones(3)}
+    account_for("tiny", {"a": torch.zeros(2), "b": torch.zeros(3)}, expected)
+    with pytest.raises(WeightsDamaged, match="'tiny' lack b, hold unknown c, have another shape in a"):
+        account_for("tiny", {"a": torch.zeros(3), "c": torch.zeros(3)}, expected)
+    many = {f"k{number}": torch.ones(1) for number in range(9)}
+    with pytest.raises(WeightsDamaged, match="lack k0, k1, k2 and 6 more"):
+        account_for("tiny", {}, many)
 
 
 def test_a_manifest_is_readable_json_with_its_own_words_kept(tmp_path):

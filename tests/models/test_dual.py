@@ -9,7 +9,7 @@ from tiny_towers import CPU, byte_tokenizer, shaken, tiny_info, tiny_tower
 from torch.nn import functional as F
 
 from models.checkpoint import open_checkpoint, save_checkpoint
-from models.dual import DualConfig, FilmEncoder, ImageSide, TextProjection, open_dual
+from models.dual import DualConfig, FilmEncoder, ImageSide, TextProjection, open_dual, whole_films
 from models.interfaces import ImageEncoder, TextEncoder
 from models.text import TextTokenizer, pad
 from models.vision import VisionConfig, normalised, whole_film
@@ -29,7 +29,7 @@ def tiny_side():
 
 @pytest.fixture(scope="module")
 def encoder():
-    return FilmEncoder(tiny_side(), tiny_info(0, dim=16), CPU)
+    return FilmEncoder(tiny_side(), whole_films(48), tiny_info(0, dim=16), CPU)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_an_unknown_mode_is_answered_with_the_known_ones():
     with pytest.raises(TowerError) as refused:
         Pooling("median", 8)
     assert str(refused.value) == (
-        "Invalid pooling mode: 'median'. Valid modes are: mean, weighted_mean, last, latent_attention."
+        "Invalid pooling mode: 'median'. Valid modes are: mean, weighted_mean, last, cls, latent_attention."
     )
 
 
