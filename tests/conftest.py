@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 for library in ("OMP", "OPENBLAS", "MKL"):
@@ -14,3 +15,11 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 settings.register_profile("quick", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=1_000, deadline=None)
 settings.load_profile("quick")
+
+
+@pytest.fixture(scope="session")
+def open_i():
+    """The published reports; reading them takes seconds, so all tests share one reading."""
+    from explorer.corpora import openi  # loads NumPy, which must find the numbers of threads set above
+
+    return openi.read()

@@ -61,8 +61,8 @@ def _is_spelled(word: str) -> bool:
     return word in _SMALL or bool(_WORD.fullmatch(word) and re.search("[aeiouy]", word))
 
 
-def abbreviation_card(files: Sequence[Path]) -> str:
-    """Return the figures as text, each with its n. Raises CorpusError if Open-I cannot be read."""
+def abbreviation_card(files: Sequence[Path], reports: Sequence[Report]) -> str:
+    """Return the figures as text, each with its n: on the notes of files, on plain sentences of the test reports."""
     expander = Expander.open()
     glossary = expander.glossary()
     lines = [f"Lexicon: {len(glossary):,} short forms, {sum(len(entry.longs) for entry in glossary):,} readings"]
@@ -72,7 +72,7 @@ def abbreviation_card(files: Sequence[Path]) -> str:
         right = sum(expander.expand(case.text).expanded == case.expected for case in cases)
         lines.append(f"{file.stem}: {right} of {len(cases)} notes right ({right / len(cases):.1%})")
         notes += [case.text for case in cases]
-    sentences = plain_sentences(in_split(openi.read().reports, "test"))
+    sentences = plain_sentences(in_split(reports, "test"))
     drawn = [sentences[row] for row in np.random.default_rng(0).permutation(len(sentences))[:PLAIN_SENTENCES]]
     changed = sum(expander.expand(sentence).expanded != sentence for sentence in drawn)
     lines.append(f"Plain test-split sentences changed: {changed} of {len(drawn)}")
@@ -84,4 +84,4 @@ def abbreviation_card(files: Sequence[Path]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(abbreviation_card([Path(name) for name in sys.argv[1:]]))
+    sys.stdout.write(abbreviation_card([Path(name) for name in sys.argv[1:]], openi.read().reports))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from explorer.corpora import openi
 from explorer.corpora.split import in_split, split_of, study_number
 from explorer.types import Report, StudyMeta
 
@@ -32,10 +31,8 @@ def test_studies_without_findings_are_not_taken_for_copies_of_each_other():
     assert [study_number(r) for r in in_split(reports, "train")] == [2]
 
 
-def test_open_i_splits_into_the_published_numbers_of_pairs():
-    reports = openi.read().reports
-
+def test_open_i_splits_into_the_published_numbers_of_pairs(open_i):
     def pairs(split):
-        return sum({"findings", "impression"} <= r.sections.keys() for r in in_split(reports, split))
+        return sum({"findings", "impression"} <= r.sections.keys() for r in in_split(open_i.reports, split))
 
     assert (pairs("train"), pairs("validation"), pairs("test")) == (1909, 346, 672)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.corpora import openi
+from explorer.corpora.base import Corpus
 from explorer.corpora.split import in_split
 from explorer.errors import Damaged
 from explorer.language.abbreviation_card import abbreviation_card, plain_sentences, read_cases
@@ -303,31 +303,31 @@ def test_what_lies_between_the_spans_is_kept(text: str) -> None:
 
 def test_a_note_takes_at_most_five_milliseconds() -> None:
     texts = [text for _, text, _ in FIRST + LATER]
-    start = time.perf_counter()
+    start = time.process_time()
     for text in texts:
         EXPANDER.expand(text)
-    assert (time.perf_counter() - start) / len(texts) < 0.005
+    assert (time.process_time() - start) / len(texts) < 0.005
 
 
 def test_a_very_long_note_takes_no_more_than_its_length_warrants() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     EXPANDER.expand("sm R PTX s/p CT to WS, r/o PE vs PNA; QXT z/q AS MI RA " * 400)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
 
 
 # --- plain sentences of real reports
 
 
-def test_500_plain_sentences_of_the_test_split_are_not_changed() -> None:
-    sentences = plain_sentences(in_split(openi.read().reports, "test"))
+def test_500_plain_sentences_of_the_test_split_are_not_changed(open_i: Corpus) -> None:
+    sentences = plain_sentences(in_split(open_i.reports, "test"))
     chosen = np.random.default_rng(0).permutation(len(sentences))[:500]
     assert len(chosen) == 500
     assert [i for i in chosen if EXPANDER.expand(sentences[i]).expanded != sentences[i]] == []
 
 
-def test_the_card_counts_right_notes_and_untouched_sentences(tmp_path: Path) -> None:
+def test_the_card_counts_right_notes_and_untouched_sentences(open_i: Corpus, tmp_path: Path) -> None:
     file = tmp_path / "two.tsv"
     file.write_text("kind\ttext\texpected\nplain\tNo PTX.\tNo pneumothorax.\nplain\tNo PTX.\tNo fracture.\n")
-    card = abbreviation_card([file])
+    card = abbreviation_card([file], open_i.reports)
     assert "two: 1 of 2 notes right (50.0%)" in card
     assert "Plain test-split sentences changed: 0 of 500" in card

@@ -291,7 +291,7 @@ def test_any_text_is_read_with_spans_inside_it(text: str):
 
 
 def test_a_hostile_note_of_the_longest_length_is_read_in_seconds():
-    started = time.perf_counter()
+    started = time.process_time()
     for piece in ("no effusion, ", "nodular ", "effusion or ", "heart and ", "possible "):
         READER.read(piece * (4_000 // len(piece)), "findings")
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10

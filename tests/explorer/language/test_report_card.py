@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
-from explorer.corpora import openi
+from explorer.corpora.base import Corpus
 from explorer.corpora.split import study_number
 from explorer.errors import CorpusError
 from explorer.language.findings import FindingsReader
@@ -26,11 +25,6 @@ from explorer.types import Report
 HAND_LABELS = Path(__file__).with_name("finding_labels.tsv")
 FRESH_LABELS = Path(__file__).with_name("finding_labels_fresh.tsv")
 READER = FindingsReader.open()
-
-
-@lru_cache
-def reports() -> tuple[Report, ...]:
-    return openi.read().reports
 
 
 def test_a_tally_gives_precision_recall_and_f1():
@@ -62,9 +56,9 @@ def test_an_unknown_label_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("file", "count"), [(HAND_LABELS, 725), (FRESH_LABELS, 239)])
-def test_the_hand_labels_are_sentences_of_the_corpus_each_once(file: Path, count: int):
+def test_the_hand_labels_are_sentences_of_the_corpus_each_once(file: Path, count: int, open_i: Corpus):
     labels = read_hand_labels(file)
-    by_number = {study_number(report): report for report in reports()}
+    by_number = {study_number(report): report for report in open_i.reports}
     assert len(labels) == len({(one.study, one.section, one.start) for one in labels}) == count
     for one in labels:
         section = by_number[one.study].sections[one.section]
@@ -79,17 +73,17 @@ def test_a_study_is_in_one_half():
 @pytest.mark.parametrize(
     ("file", "half"), [(HAND_LABELS, "development"), (HAND_LABELS, "held-out"), (FRESH_LABELS, "held-out")]
 )
-def test_the_rules_agree_with_the_hand_labels(file: Path, half: Half):
+def test_the_rules_agree_with_the_hand_labels(file: Path, half: Half, open_i: Corpus):
     chosen = [one for one in read_hand_labels(file) if one.half == half]
-    by_number = {study_number(report): report for report in reports()}
+    by_number = {study_number(report): report for report in open_i.reports}
     pairs = hand_pairs(chosen, by_number, READER)
     assert len(chosen) > 200
     assert macro_f1(tally(pairs, lambda name, _: name)) >= 0.85
     assert macro_f1(tally(pairs, lambda name, status: f"{name} {status}")) >= 0.80
 
 
-def test_a_report_is_read_in_two_milliseconds():
-    chosen = reports()[::20]
+def test_a_report_is_read_in_two_milliseconds(open_i: Corpus):
+    chosen = open_i.reports[::20]
     best = min(_seconds(chosen) for _ in range(3))
     assert best / len(chosen) <= 0.002
 

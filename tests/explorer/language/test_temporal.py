@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from explorer.corpora import openi
+from explorer.corpora.base import Corpus
 from explorer.language.temporal import KEYWORDS, keywords_in, without_temporal
 from explorer.types import Report, StudyMeta
 
@@ -81,9 +81,8 @@ def test_the_filter_reads_the_scope_asked_for():
     assert without_temporal([one], "impression").kept == ()
 
 
-def test_open_i_keeps_what_an_independent_count_keeps():
-    reports = openi.read().reports
-    whole = without_temporal(reports)
-    both = without_temporal(r for r in reports if r.sections.get("findings") and r.sections.get("impression"))
+def test_open_i_keeps_what_an_independent_count_keeps(open_i: Corpus):
+    whole = without_temporal(open_i.reports)
+    both = without_temporal(r for r in open_i.reports if r.sections.get("findings") and r.sections.get("impression"))
     assert (len(whole.kept), len(whole.kept) + whole.removed) == (2_556, 3_927)
     assert (len(both.kept), len(both.kept) + both.removed) == (2_268, 3_419)

@@ -1,25 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 import pytest
 
-from explorer.corpora import openi
+from explorer.corpora.base import Corpus
 from explorer.language.variant_card import SEED, Rate, drawn_texts, injection_rates, variant_card, variant_rates
-from explorer.types import Report
 
 QUICK = 60
 
 
-@lru_cache
-def drawn(seed: int = SEED) -> tuple[str, ...]:
-    return drawn_texts(reports(), QUICK, seed)
-
-
-@lru_cache
-def reports() -> tuple[Report, ...]:
-    return openi.read().reports
+@pytest.fixture(scope="module")
+def drawn(open_i: Corpus) -> tuple[str, ...]:
+    return drawn_texts(open_i.reports, QUICK)
 
 
 def missed(rates: Iterable[Rate]) -> list[str]:
@@ -36,22 +29,22 @@ def test_a_rate_says_how_many_of_how_many_and_what_was_asked():
     assert Rate("nothing", 0.5).share == 0
 
 
-def test_the_draw_is_of_reports_without_redactions_and_always_the_same():
-    assert drawn() == drawn_texts(reports(), QUICK, SEED) != drawn(SEED + 1)
-    assert len(set(drawn())) > QUICK / 2
-    assert not any("XXXX" in text for text in drawn())
+def test_the_draw_is_of_reports_without_redactions_and_always_the_same(open_i: Corpus, drawn: tuple[str, ...]):
+    assert drawn == drawn_texts(open_i.reports, QUICK, SEED) != drawn_texts(open_i.reports, QUICK, SEED + 1)
+    assert len(set(drawn)) > QUICK / 2
+    assert not any("XXXX" in text for text in drawn)
 
 
 @pytest.mark.slow
-def test_the_variants_reach_what_was_asked_on_sixty_reports():
-    rates = variant_rates(drawn())
+def test_the_variants_reach_what_was_asked_on_sixty_reports(drawn: tuple[str, ...]):
+    rates = variant_rates(drawn)
     assert missed(rates) == []
     assert {rate.n for rate in rates} == {QUICK}
 
 
 @pytest.mark.slow
-def test_the_errors_reach_what_was_asked_on_sixty_reports():
-    rates = injection_rates(drawn())
+def test_the_errors_reach_what_was_asked_on_sixty_reports(drawn: tuple[str, ...]):
+    rates = injection_rates(drawn)
     assert missed(rates) == []
     assert sum(rate.n for rate in rates if rate.target is not None) > QUICK
 
