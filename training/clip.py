@@ -31,8 +31,8 @@ from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection
 from models.interfaces import SECTION_PROMPTS
 from models.packaged import efficientnet_lite0
 from models.precision import Placement, place
-from models.registry import open_trained_tower
 from models.text import ReportTower, TextTokenizer, in_buckets
+from models.trained import open_trained_tower
 from models.vision import VisionConfig, normalised, whole_film
 from training.augment import jittered
 from training.command import RUNS, stage_command

@@ -18,8 +18,8 @@ from models.bidirectional import DecoderConfig, decoder_config
 from models.checkpoint import read_tensors
 from models.interfaces import TowerError, WeightsMissing
 from models.packaged import TOKENIZER, minilm, minilm_tensors, smollm2
-from models.registry import decoder_tower
 from models.text import ALL_TARGETS, PairTokenizer, ReportTower, TextTokenizer, TowerConfig
+from models.trained import decoder_tower
 
 Tower = ReportTower | BertTower
 PACKAGED = ("smollm2", "minilm")  # bases that come inside installed packages

@@ -82,15 +82,24 @@ def copy(trained, tmp_path):
 
 
 def test_every_name_is_listed():
-    assert names() == ("pocket", "base", "minilm", "bert4cxr")
-    assert dual_names() == ("pocket",)
+    assert names()[:4] == ("pocket", "base", "minilm", "bert4cxr")
+    assert names()[4:6] == ("llm2vec4cxr", "llm2vec4cxr-mean")
+    assert names()[6:] == (
+        "bert-base",
+        "biomedbert",
+        "bioclinicalbert",
+        "clinicalbert",
+        "cxr-bert",
+        "cxr-bert-specialized",
+    )
+    assert dual_names() == ("pocket", "llm2clip4cxr")
 
 
 @pytest.mark.parametrize("name", ["pocketz", "", "../assets", "no/such/folder", "\0"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name):
-    with pytest.raises(UnknownTower, match="Known: pocket, base, minilm, bert4cxr; or a trained folder"):
+    with pytest.raises(UnknownTower, match=r"Known: pocket, base, minilm, bert4cxr, .*; or a trained folder"):
         load_text_encoder(name)
-    with pytest.raises(UnknownTower, match="Known: pocket; or a trained folder"):
+    with pytest.raises(UnknownTower, match="Known: pocket, llm2clip4cxr; or a trained folder"):
         load_dual(name)
 
 

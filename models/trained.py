@@ -1,0 +1,127 @@
+"""The towers trained here, and the language model under them as it came: from files to encoders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from models.bidirectional import DecoderConfig, RopeScaling
+from models.checkpoint import Checkpoint, below, digest_of, open_checkpoint, own_base
+from models.dual import open_dual
+from models.interfaces import Dual, EncoderInfo, TextEncoder, WeightsDamaged
+from models.packaged import TOKENIZER, smollm2
+from models.precision import Placement
+from models.text import DecoderTextEncoder, ReportTower, TextTokenizer, TowerConfig, merge_lora, tower_config
+
+BASE = TowerConfig(attention="causal", pooling="mean", max_tokens=512)
+
+
+def base_encoder(placement: Placement) -> TextEncoder:
+    """Load SmolLM2 as it came, pooled by mean. Raises WeightsMissing."""
+    base = smollm2()
+    tower, tokenizer = decoder_tower(base, BASE)
+    revision = digest_of(base.revision, json.dumps(_plain(BASE)), placement.precision)
+    note = "untrained: SmolLM2-135M as it came, pooled by mean"
+    info = EncoderInfo(
+        "base",
+        "report",
+        576,
+        BASE.max_tokens,
+        "cosine",
+        placement.precision,
+        placement.device.type,
+        revision,
+        True,
+        note,
+        BASE.pooling,
+    )
+    return DecoderTextEncoder(tower, TextTokenizer(tokenizer, BASE.max_tokens), info, placement)
+
+
+def trained_encoder(folder: Path, placement: Placement) -> TextEncoder:
+    """Load a trained report tower from its folder: a decoder's or a BERT's. Raises WeightsMissing, WeightsDamaged."""
+    trained = open_checkpoint(folder)
+    if trained.manifest["backbone"] == "minilm" or "bert" in trained.manifest:
+        from models.baselines import trained_bert_encoder
+
+        return trained_bert_encoder(trained, placement)
+    tower, tokenizer, info = open_trained_tower(folder, placement)
+    return DecoderTextEncoder(tower, tokenizer, info, placement)
+
+
+def trained_dual(folder: Path, placement: Placement) -> Dual:
+    """Load two trained towers with a shared space from their folder. Raises WeightsMissing, WeightsDamaged."""
+    dual, text = open_checkpoint(folder / "dual"), open_checkpoint(folder / "text")
+    if dual.manifest["text_revision"] != text.revision:
+        raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")
+    return open_dual(dual, *open_trained_tower(folder / "text", placement), placement)
+
+
+def decoder_tower(base: Checkpoint, config: TowerConfig) -> tuple[ReportTower, Tokenizer]:
+    """Build a report tower on a decoder's weights, reading only the layers it uses, and the decoder's tokenizer."""
+    tower = ReportTower(DecoderConfig(num_hidden_layers=config.layers), config)
+    used = base.tensors(lambda key: not key.startswith("layers.") or int(key.split(".")[1]) < config.layers)
+    tower.decoder.load_state_dict({key: value.float() for key, value in used.items()})
+    return tower, Tokenizer.from_file(str(base.folder / TOKENIZER))
+
+
+def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower, TextTokenizer, EncoderInfo]:
+    """Open a trained report tower: its parts, for a stage that trains on top of it or a projection behind it."""
+    trained = open_checkpoint(folder)
+    config = tower_config(trained.manifest)
+    tensors = trained.tensors()
+    tower, tokenizer, base = _base_tower(trained, tensors, config)
+    lora_scale = trained.manifest["lora_scale"]
+    tower.decoder.load_state_dict(below(tensors, "decoder."), strict=False)  # where everything was trained
+    merge_lora(tower.decoder, below(tensors, "lora."), lora_scale)
+    _fill(tower.pooling, below(tensors, "pooling."))
+    if tower.whitening is not None:
+        _fill(tower.whitening, below(tensors, "whitening."))
+    deciding = json.dumps([_plain(config), lora_scale])
+    revision = digest_of(base, trained.revision, deciding, placement.precision)
+    info = EncoderInfo(
+        trained.manifest["name"],
+        "report",
+        tower.decoder.config.hidden_size,
+        config.max_tokens,
+        "cosine",
+        placement.precision,
+        placement.device.type,
+        revision,
+        instructed=True,
+        pooling=f"whitened {config.pooling}" if config.whitening else config.pooling,
+    )
+    return tower, TextTokenizer(tokenizer, config.max_tokens), info
+
+
+def _base_tower(
+    trained: Checkpoint, tensors: Mapping[str, Tensor], config: TowerConfig
+) -> tuple[ReportTower, Tokenizer, str]:
+    """Return the tower as it was before training, its tokenizer, and what identifies both.
+
+    The base comes from its package, or from the checkpoint itself where the manifest gives the shape of a decoder.
+    """
+    shape = trained.manifest.get("decoder")
+    if shape is None:
+        base = smollm2()
+        return *decoder_tower(base, config), base.revision
+    stretch = shape["rope_scaling"]
+    decoder = DecoderConfig(**{**shape, "rope_scaling": RopeScaling(**stretch) if stretch else None})
+    tower = ReportTower(decoder, config)
+    _fill(tower.decoder, own_base(tensors, "decoder."))
+    tokenizer = Tokenizer.from_file(str(trained.folder / TOKENIZER))
+    return tower, tokenizer, digest_of(json.dumps(shape, sort_keys=True))
+
+
+def _fill(part: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load all weights of a part. Raises KeyError where one is missing, as after a stage that never trained it."""
+    part.load_state_dict({key: tensors[key] for key in part.state_dict()})
+
+
+def _plain(config: TowerConfig) -> dict[str, Any]:
+    return dict(sorted(vars(config).items()))
