@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from accelerate import Accelerator
 from made_corpus import write_package
 from tiny_models import write_bert, write_llama
 
 from models.interfaces import cache_folder
+from training.loop import Workers
 
 torch.set_num_threads(1)
 
@@ -40,3 +42,9 @@ def tiny_llama(tmp_path_factory):
 def tiny_bert(tmp_path_factory):
     """A folder with a random BERT of two layers, in the hub's layout."""
     return write_bert(tmp_path_factory.mktemp("hub") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def workers():
+    """A training of one process, in full precision."""
+    return Workers(Accelerator(mixed_precision="no"))

@@ -17,7 +17,7 @@ SEEN = {  # expert code → words
     "Cardiomegaly": "heart shadow beyond the midline",
     "Opacity": "patch of density",
 }
-WHERE = ("at the base", "near the apex", "behind the heart", "along the fissure")
+WHERE = ("at the base", "near the apex", "behind the heart", "along the fissure", "below the hilum")
 COMPARED = ("", " This is unchanged.", " It has increased since the prior film.")
 ASKED = ("SOB.", "Chest pain. Evaluate for pneumothorax.", "Fever.")
 

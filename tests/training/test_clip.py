@@ -49,7 +49,8 @@ def work(tmp_path_factory):
             else:
                 Image.fromarray(draw.integers(0, 256, (40, 30), dtype=np.uint8)).save(folder / name)
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    save_checkpoint(folder / "tower" / "text", {}, {"name": "toy", "tower": asdict(NO_LAYERS), "lora_scale": 1.0})
+    about = {"name": "toy", "backbone": "smollm2", "tower": asdict(NO_LAYERS), "lora_scale": 1.0}
+    save_checkpoint(folder / "tower" / "text", {}, about)
     return folder
 
 
@@ -113,13 +114,16 @@ def test_the_report_tower_is_not_trained_and_all_else_is(stage):
     assert not stage._vectors.requires_grad
 
 
-def test_the_loss_is_a_pure_function_of_weights_and_the_seeded_step(stage):
-    losses = []
+def test_loss_and_gradient_are_pure_functions_of_weights_and_the_seeded_step(stage, workers):
+    losses, gradients = [], []
+    stage.trained.eval()
     for step in (0, 0, 1):
         torch.manual_seed(step)
-        stage.trained.eval()
-        losses.append(stage.loss(step).item())
+        stage.trained.zero_grad()
+        losses.append(stage.accumulate(step, workers))
+        gradients.append(stage.trained.logit_scale.grad.item())
     assert losses[0] == losses[1] != losses[2]
+    assert gradients[0] == gradients[1] != gradients[2]
 
 
 def test_figures_come_with_the_chance_to_compare_them_with(run):

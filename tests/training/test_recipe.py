@@ -6,9 +6,16 @@ from typing import Literal
 
 import pytest
 
+from explorer.corpora import openi
+from explorer.corpora.split import in_split
+from models.text import TowerConfig
+from training.adapters import LoraConfig
 from training.clip import ClipRecipe
 from training.contrastive import ContrastiveRecipe
+from training.mntp import MntpRecipe
+from training.pairs import Mix, PairMaker
 from training.recipe import RecipeError, load_recipe
+from training.texts import every_text, told
 
 RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"
 
@@ -77,8 +84,71 @@ def test_a_recipe_that_is_not_there_or_no_file_is_named(tmp_path):
         load_recipe(tmp_path / "folder.toml", Toy)
 
 
-@pytest.mark.parametrize(("name", "record"), [("pocket-text", ContrastiveRecipe), ("pocket-image", ClipRecipe)])
-def test_the_shipped_recipes_can_be_followed(name, record):
-    recipe = load_recipe(RECIPES / f"{name}.toml", record)
+def stage_of(name):
+    """The dataclass of the stage that a recipe's name says."""
+    stages = {"mntp": MntpRecipe, "image": ClipRecipe}
+    return next((record for word, record in stages.items() if word in name.split("-")), ContrastiveRecipe)
+
+
+def shipped(name):
+    return load_recipe(RECIPES / f"{name}.toml", stage_of(name))
+
+
+NAMES = sorted(file.stem for file in RECIPES.glob("*.toml"))
+TEXTS = [name for name in NAMES if stage_of(name) is not ClipRecipe]
+PAPERS = [name for name in NAMES if name.startswith("paper-")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_recipe_can_be_followed(name):
+    recipe = shipped(name)
     assert recipe.loop.steps > recipe.loop.warmup
     assert recipe.loop.steps > recipe.loop.save_every
+    assert recipe.loop.steps >= recipe.loop.measure_every
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if getattr(shipped(name), "start", "")])
+def test_a_stage_goes_on_from_a_tower_of_its_own_shape(name):
+    recipe = shipped(name)
+    before = shipped(Path(recipe.start).name)
+    assert (recipe.base, recipe.tower.layers, recipe.lora) == (before.base, before.tower.layers, before.lora)
+
+
+def test_the_papers_towers_are_there_with_both_stages():
+    assert (
+        sorted(f"paper-{tower}{stage}" for tower in ("1b-full", "1b-lora", "8b-lora") for stage in ("", "-mntp"))
+        == PAPERS
+    )
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_recipe_of_the_papers_has_the_papers_hyper_parameters(name):
+    """Table B.7, sections 3 and 4; the adapters' shape is LLM2Vec's default."""
+    recipe = shipped(name)
+    assert (recipe.batch, recipe.train_tokens, recipe.loop.seed) == (128, 512, 4096)
+    assert recipe.tower == TowerConfig(16 if "1b" in name else 32, "bidirectional", "latent_attention", max_tokens=512)
+    if "full" in name:
+        assert recipe.lora.train == "everything"
+    else:
+        assert recipe.lora == LoraConfig(r=16, alpha=32, dropout=0.05, first_layer=0, train="adapters")
+
+
+@pytest.mark.parametrize("name", [name for name in PAPERS if name.endswith("-mntp")])
+def test_the_papers_first_stage_hides_a_fifth_of_the_tokens(name):
+    recipe = shipped(name)
+    assert (recipe.mask_probability, recipe.lr) == (0.2, 1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in PAPERS if not name.endswith("-mntp")])
+def test_the_papers_last_stage_has_one_rate_and_a_loss_scale_of_fifty(name):
+    recipe = shipped(name)
+    assert (recipe.scale, recipe.lr_lora, recipe.lr_pooling, recipe.mix) == (50.0, 1e-5, 1e-5, Mix())
+
+
+@pytest.mark.slow
+def test_the_papers_recipes_train_for_one_epoch():
+    studies = told(in_split(openi.read().reports, "train"))
+    texts, pairs = every_text(studies), PairMaker.open(Mix()).epoch(studies, 4096, 0)
+    for name in PAPERS:
+        recipe = shipped(name)
+        assert recipe.loop.steps == len(texts if name.endswith("-mntp") else pairs) // recipe.batch
