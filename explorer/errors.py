@@ -10,6 +10,7 @@ CxrError                      (models.interfaces)
 │  ├─ TooLarge                above a size, pixel or memory limit
 │  ├─ Corrupt                 damaged, empty or flat
 │  └─ TookTooLong             decoding passed its time limit
+├─ FetchError                 weights cannot be brought to this machine
 ├─ EndpointError              the configured language model cannot be used
 ├─ MetricMissing              a published metric cannot be had: its package or its weights are not there
 ├─ CorpusError                a corpus cannot be read
@@ -33,6 +34,7 @@ __all__ = [
     "CxrError",
     "Damaged",
     "EndpointError",
+    "FetchError",
     "Foreign",
     "IntakeError",
     "MetricMissing",
@@ -56,6 +58,10 @@ class BadQuery(CxrError):
 
 class EndpointError(CxrError):
     """The configured language model cannot be used."""
+
+
+class FetchError(CxrError):
+    """Weights cannot be brought to this machine."""
 
 
 class MetricMissing(CxrError):
