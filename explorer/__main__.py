@@ -1,4 +1,7 @@
-"""The command line: search, expand, index, doctor. Errors are one line on stderr and exit status 2."""
+"""The command line: search, expand, index, doctor. Errors are one line on stderr and exit status 2.
+
+Ctrl-C ends a command with exit status 130; what it made so far is kept, and the same command goes on from there.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,18 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
+from explorer import preparing
+from explorer.corpora.base import Options, Place, Views
+from explorer.corpora.sections import SECTION_RULES
+from explorer.corpora.split import Split
 from explorer.errors import BadQuery, CxrError
+from explorer.indexes import Indexes
+from explorer.preparing import Order
 from explorer.progress import terminal_progress
 from explorer.settings import Settings
 from explorer.types import SCOPES, SearchResult
@@ -23,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CxrError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nStopped. Nothing is half-written; the same command goes on where it was.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -48,16 +63,33 @@ def _parser() -> argparse.ArgumentParser:
     expand.add_argument("--json", action="store_true", help="machine-readable output")
     expand.set_defaults(command=_expand)
 
-    index = commands.add_parser("index", help="what is prepared on this machine")
-    actions = index.add_subparsers(required=True, metavar="ACTION")
-    build = actions.add_parser("build", parents=[shared], help="make reports and vectors anew")
-    build.add_argument("--section", choices=SCOPES, default="report")
-    build.set_defaults(command=_index_build)
-    actions.add_parser("info", parents=[shared], help="count what is there").set_defaults(command=_index_info)
+    _add_index(commands.add_parser("index", help="reports and vectors prepared on this machine"), shared)
 
     doctor = commands.add_parser("doctor", parents=[shared], help="what is installed, loaded, missing, and what to do")
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _add_index(index: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
+    actions = index.add_subparsers(required=True, metavar="ACTION")
+    read = argparse.ArgumentParser(add_help=False)
+    read.add_argument("--root", type=Path, metavar="DIR", help="where the corpus lies")
+    read.add_argument("--mapping", type=Path, metavar="FILE", help="for the corpus `table`: which column is which")
+    read.add_argument("--views", choices=get_args(Views), help="frontal: only studies with a frontal film")
+    read.add_argument("--section-rule", choices=SECTION_RULES, help="what counts as findings where none are marked")
+    read.add_argument("--split", choices=get_args(Split), help="only the patients of one split")
+    read.add_argument("--section", choices=SCOPES, default="report", help="section whose vectors are made")
+    build = actions.add_parser("build", parents=[shared, read], help="make reports and vectors anew")
+    build.set_defaults(command=_index_build)
+    add = actions.add_parser("add", parents=[shared, read], help="take in new and changed studies")
+    add.set_defaults(command=_index_add)
+    remove = actions.add_parser("remove", help="remove a corpus, or some of its studies")
+    remove.add_argument("--corpus", required=True)
+    remove.add_argument("--study", nargs="+", metavar="ID", help="as a hit names it, such as mimic-cxr:50414267")
+    remove.set_defaults(command=_index_remove, encoder=Settings().encoder)
+    info = actions.add_parser("info", parents=[shared], help="count what is there")
+    info.add_argument("--left-out", action="store_true", help="list what is missing or could not be read")
+    info.set_defaults(command=_index_info)
 
 
 def _search(parsed: argparse.Namespace, settings: Settings) -> None:
@@ -106,30 +138,70 @@ def _expand(parsed: argparse.Namespace, settings: Settings) -> None:
 
 
 def _index_build(parsed: argparse.Namespace, settings: Settings) -> None:
-    from explorer.compose import compose, rebuild_store
+    from explorer.compose import check_encoder, compose
 
-    rebuild_store(settings)
-    explorer = compose(settings)
-    try:
-        explorer.rebuild(settings.encoder, parsed.section, terminal_progress(sys.stderr))
-    finally:
-        explorer.close()
-    _index_info(parsed, settings)
+    check_encoder(settings.encoder)
+    show = terminal_progress(sys.stderr)
+    store = preparing.build(settings, _order(parsed, Order(parsed.corpus)), show)
+    settings = replace(settings, corpus=store.info.name)
+    with closing(compose(settings)) as explorer:
+        explorer.rebuild(settings.encoder, parsed.section, show)
+    _index_info(argparse.Namespace(left_out=False), settings)
+
+
+def _index_add(parsed: argparse.Namespace, settings: Settings) -> None:
+    from explorer.compose import check_encoder, compose
+
+    check_encoder(settings.encoder)
+    show = terminal_progress(sys.stderr)
+    known = preparing.remembered(settings, parsed.corpus) or Order(parsed.corpus)
+    store, counts = preparing.add(settings, _order(parsed, known), show)
+    settings = replace(settings, corpus=store.info.name)
+    with closing(compose(settings)) as explorer:
+        explorer.catch_up(settings.encoder, parsed.section, show)
+    print(", ".join(f"{counts[what]:,} {what}" for what in ("new", "changed", "unchanged")))
+    _index_info(argparse.Namespace(left_out=False), settings)
+
+
+def _index_remove(parsed: argparse.Namespace, settings: Settings) -> None:
+    if parsed.study:
+        preparing.remove_studies(settings, settings.corpus, parsed.study)
+        _index_info(argparse.Namespace(left_out=False), settings)
+    else:
+        preparing.remove(settings, settings.corpus)
+        print(f"Removed {settings.corpus} and its vectors.")
 
 
 def _index_info(parsed: argparse.Namespace, settings: Settings) -> None:
     from explorer.compose import compose
 
-    explorer = compose(settings)
-    explorer.close()
-    info = explorer.corpus
+    if settings.corpus == Settings().corpus:
+        compose(settings).close()  # the packaged one is read without being asked for
+    store = preparing.opened(settings, settings.corpus)
+    info = store.info
     print(f"{info.title}: {info.studies:,} studies ({info.licence})")
     for name, count in {**info.sections, **info.scopes}.items():
         print(f"  {name:<12} {count:>6,}")
-    folders = settings.cache / "indexes"
-    for folder in sorted(folders.iterdir()) if folders.is_dir() else ():
+    for reason, count in info.left_out.items():
+        print(f"  left out: {reason}  {count:,}")
+    for item in store.left_out() if parsed.left_out else ():
+        print(f"    {item.study}  {item.item}  {item.reason}")
+    for folder in Indexes(settings.cache).of(info.name):
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         print(f"  vectors {folder.name}  {size / 1e6:.1f} MB")
+    others = [other.info.name for other in preparing.prepared(settings) if other.info.name != info.name]
+    if others:
+        print(f"  also prepared: {', '.join(others)}")
+
+
+def _order(parsed: argparse.Namespace, known: Order) -> Order:
+    """Return what was known, with what is said now in its place."""
+    place, options = known.place, known.options
+    return Order(
+        known.reader,
+        Place(parsed.root or place.root, parsed.mapping or place.mapping),
+        Options(parsed.views or options.views, parsed.section_rule or options.sections, parsed.split or options.split),
+    )
 
 
 def _doctor(parsed: argparse.Namespace, settings: Settings) -> None:

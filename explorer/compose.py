@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from explorer import preparing
 from explorer.corpora import openi
-from explorer.errors import NotPrepared, UnknownCorpus
-from explorer.search import WORDS, Explorer, RankerChoice
+from explorer.errors import NotPrepared
+from explorer.search import WORDS, Explorer, RankerChoice, chosen
 from explorer.settings import Settings
 from explorer.store import ReportStore
 
 if TYPE_CHECKING:
     from models.interfaces import Dual, TextEncoder
 
-CORPORA = (openi.NAME,)
 _CHOICES = (
     RankerChoice("pocket", "pocket: LLM tower, trained here", frozenset(("text", "image")), ""),
     RankerChoice("base", "base: the same LLM, untrained", frozenset(("text",)), "untrained"),
@@ -51,40 +51,38 @@ class LoadedTowers:
 
 
 def compose(settings: Settings) -> Explorer:
-    """Open the corpus, reading it from its source the first time, and give it its rankers.
+    """Open the corpora prepared on this machine, the one in the settings first, and give them their rankers.
+
+    The packaged corpus is read from its source the first time, and when its package changed.
 
     Raises:
-        UnknownCorpus: no reader has that name.
+        UnknownCorpus: no corpus has that name.
+        NotPrepared: it has to be read first: `python -m explorer index build`.
         CorpusMissing: the source is not on this machine.
         UnknownTower: no encoder has the name in the settings.
         Damaged: what was prepared does not match its manifest; `python -m explorer index build` makes it anew.
     """
+    check_encoder(settings.encoder)
     store = _store(settings)
+    beside = [one for one in preparing.prepared(settings) if one.info.name != store.info.name]
+    others = [one for one in beside if any(one.info.scopes.values())]  # some have films only
     first = [choice for choice in _CHOICES if choice.name == settings.encoder]
-    others = [choice for choice in _CHOICES if choice.name != settings.encoder]
-    explorer = Explorer(settings, store, LoadedTowers(), (*first, *others))
-    explorer.choice(settings.encoder)
-    return explorer
+    rest = [choice for choice in _CHOICES if choice.name != settings.encoder]
+    return Explorer(settings, store, LoadedTowers(), (*first, *rest), others)
 
 
-def rebuild_store(settings: Settings) -> None:
-    """Read the corpus from its source anew, whatever is on disk."""
-    _check_corpus(settings.corpus)
-    ReportStore.build(settings.cache / "corpora" / settings.corpus, openi.read())
+def check_encoder(name: str) -> None:
+    """Raise UnknownTower, with the known ones, if no encoder has that name."""
+    chosen(_CHOICES, name)
 
 
 def _store(settings: Settings) -> ReportStore:
-    _check_corpus(settings.corpus)
+    if settings.corpus != openi.NAME:
+        return preparing.opened(settings, settings.corpus)
     try:
-        store = ReportStore.open(settings.cache / "corpora" / settings.corpus)
+        store = preparing.opened(settings, openi.NAME)
         if store.info.sha256 == openi.source_sha256():
             return store
     except NotPrepared:
         pass
-    rebuild_store(settings)
-    return ReportStore.open(settings.cache / "corpora" / settings.corpus)
-
-
-def _check_corpus(name: str) -> None:
-    if name not in CORPORA:
-        raise UnknownCorpus(f"There is no corpus {name!r}. Known: {', '.join(CORPORA)}.")
+    return preparing.build(settings, preparing.Order(openi.NAME))

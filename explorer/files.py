@@ -64,9 +64,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def publish(folder: Path, what: str, about: Mapping[str, object], write: Callable[[Path], None]) -> None:
     """Make the files that `write` puts into an empty folder the current content of `folder`, all or nothing.
 
-    `what` says what they are ("reports"), `about` is kept in the manifest (JSON values only). Writers take turns;
-    whatever a killed writer left behind is removed. Raises StoreError if the folder cannot be written or the disk
-    is full; the previous content then stays.
+    `what` says what they are ("reports"), `about` is kept in the manifest (JSON values only); it is looked at once
+    `write` is done, which may have filled it. Writers take turns; whatever a killed writer left behind is removed.
+    Raises StoreError if the folder cannot be written or the disk is full; the previous content then stays.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

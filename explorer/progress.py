@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TextIO
 
+Progress = Callable[[str, float], object]  # what is being done, and the share done, 0–1
 
-def terminal_progress(stream: TextIO) -> Callable[[str, float], None]:
+
+def silent(what: str, share: float) -> None:
+    """Tell nobody."""
+
+
+def terminal_progress(stream: TextIO) -> Progress:
     """Return a progress callback that redraws one line of a terminal; silent where nobody watches."""
 
     def show(what: str, share: float) -> None:

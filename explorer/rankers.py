@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from explorer.corpora.sections import without_redactions
+from explorer.corpora.sections import has_words, without_redactions
 from explorer.errors import BadQuery, TowerError
 from explorer.index import ReportIndex
-from explorer.store import Neighbour, ReportStore, has_words
+from explorer.store import Neighbour, ReportStore
 from explorer.types import Filters, Hit, Query, Scope
 from models.interfaces import Vectors
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol
 
-from explorer.errors import BadQuery, NotPrepared
+from explorer.errors import BadQuery, NotPrepared, UnknownCorpus
 from explorer.index import IndexKey, ReportIndex
+from explorer.indexes import Indexes
 from explorer.intake.sandbox import Intake
 from explorer.language.abbreviations import Expander, Expansion
 from explorer.language.agreement import agreements
 from explorer.language.findings import FindingsReader
+from explorer.progress import Progress, silent
 from explorer.rankers import DenseRanker, Ranker, WordRanker
 from explorer.settings import Settings
 from explorer.store import CorpusInfo, ReportStore
@@ -30,7 +32,6 @@ from models.interfaces import (
 )
 
 WORDS = "bm25"
-Progress = Callable[[str, float], object]  # what is being done, and the share done, 0–1
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,14 @@ class RankerChoice:
     label: str
     kinds: frozenset[Literal["text", "image"]]  # what it can be asked with
     note: str  # "" or how it falls short
+
+
+def chosen(choices: Sequence[RankerChoice], name: str) -> RankerChoice:
+    """Return the way to rank of a name. Raises UnknownTower with the known ones."""
+    for choice in choices:
+        if choice.name == name:
+            return choice
+    raise UnknownTower(f"There is no encoder {name!r}. Known: {', '.join(choice.name for choice in choices)}.")
 
 
 class Towers(Protocol):
@@ -55,31 +64,38 @@ class Towers(Protocol):
         ...
 
 
-def _silent(what: str, share: float) -> None:
-    pass
-
-
 class Explorer:
-    """Search over one corpus. Safe to call from many threads."""
+    """Search over one corpus, or several side by side. Safe to call from many threads."""
 
     def __init__(
-        self, settings: Settings, store: ReportStore, towers: Towers, choices: tuple[RankerChoice, ...]
+        self,
+        settings: Settings,
+        store: ReportStore,
+        towers: Towers,
+        choices: tuple[RankerChoice, ...],
+        others: Sequence[ReportStore] = (),
     ) -> None:
         self.settings = settings
-        self._store = store
+        self._stores = {one.info.name: one for one in (store, *others)}
+        self._store = store  # searched where no corpus is named
         self._towers = towers
         self._choices = choices
         self._intake = Intake(settings.limits)
         self._findings = FindingsReader.open()
         self._expander = Expander.open()
+        self._kept = Indexes(settings.cache)
         self._indexes: dict[str, ReportIndex] = {}
         self._building = threading.Lock()  # one heavy job at a time
         self._making = ("", 0.0)  # what holds the lock, for those who wait
 
     @property
     def corpus(self) -> CorpusInfo:
-        """The corpus that is searched."""
+        """The corpus that is searched where none is named."""
         return self._store.info
+
+    def corpora(self) -> tuple[CorpusInfo, ...]:
+        """Return the corpora that can be searched, the default first."""
+        return tuple(store.info for store in self._stores.values())
 
     def choices(self) -> tuple[RankerChoice, ...]:
         """Return the ways to rank, the default first."""
@@ -87,11 +103,7 @@ class Explorer:
 
     def choice(self, encoder: str) -> RankerChoice:
         """Return the way to rank of that name. Raises UnknownTower with the known ones."""
-        for choice in self._choices:
-            if choice.name == encoder:
-                return choice
-        known = ", ".join(choice.name for choice in self._choices)
-        raise UnknownTower(f"There is no encoder {encoder!r}. Known: {known}.")
+        return chosen(self._choices, encoder)
 
     def describe(self, encoder: str) -> str:
         """Return a ranker's name, precision and device, e.g. "pocket · bf16 · cpu"; loads the tower if needed."""
@@ -114,96 +126,113 @@ class Explorer:
         text: str,
         *,
         encoder: str,
+        corpus: str | None = None,
         scope: Scope = "report",
         k: int = 10,
         filters: Filters = Filters(),  # noqa: B008 - frozen
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> SearchResult:
         """Return the k studies whose text in `scope` is nearest to the text as typed.
 
         Raises:
             BadQuery: the text is empty, too long, or cannot be text.
+            UnknownCorpus: no such corpus is prepared.
             TowerError: the encoder is unknown or cannot be loaded.
         """
         self._check_text(text)
-        query = Query(text=text)
+        query, store = Query(text=text), self._named(corpus)
         if self.choice(encoder).name == WORDS:
-            return self._answer(query, WORDS, "words", WORDS, scope, WordRanker(self._store, scope), k, filters, ())
+            asked = _Asked(query, store.info.name, scope, k, filters)
+            return self._answer(asked, WORDS, "words", WORDS, WordRanker(store, scope), ())
         tower = self._towers.text(encoder)
         instruction = SEARCH_INSTRUCTION if tower.info.instructed else ""
-        index = self._index(tower, scope, progress)
-        ranker = DenseRanker(self._store, index, lambda asked: tower.encode([asked.text or ""], instruction))
-        return self._dense(query, tower.info, scope, ranker, k, filters)
+        index = self._index(store, tower, scope, progress)
+        ranker = DenseRanker(store, index, lambda asked: tower.encode([asked.text or ""], instruction))
+        return self._dense(_Asked(query, store.info.name, scope, k, filters), tower.info, ranker)
 
     def by_image(
         self,
         image: QueryImage,
         *,
         encoder: str,
+        corpus: str | None = None,
         scope: Scope = "report",
         k: int = 10,
         filters: Filters = Filters(),  # noqa: B008 - frozen
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> SearchResult:
         """Return the k studies whose text in `scope` is nearest to the film in the space both share.
 
         Raises:
             BadQuery: the encoder reads no images.
+            UnknownCorpus: no such corpus is prepared.
             TowerError: the encoder is unknown or cannot be loaded.
         """
         if "image" not in self.choice(encoder).kinds:
             able = ", ".join(choice.name for choice in self._choices if "image" in choice.kinds)
             raise BadQuery(f"The encoder {encoder} reads no radiographs. Choose one that does: {able}.")
+        store = self._named(corpus)
         dual = self._towers.dual(encoder)
-        index = self._index(dual.text, scope, progress)
-        ranker = DenseRanker(self._store, index, partial(_film_vector, dual))
-        return self._dense(Query(image=image), dual.text.info, scope, ranker, k, filters)
+        index = self._index(store, dual.text, scope, progress)
+        ranker = DenseRanker(store, index, partial(_film_vector, dual))
+        return self._dense(_Asked(Query(image=image), store.info.name, scope, k, filters), dual.text.info, ranker)
 
-    def prepare(self, kind: Literal["text", "image"], progress: Progress = _silent) -> None:
+    def prepare(self, kind: Literal["text", "image"], progress: Progress = silent) -> None:
         """Load the default encoder, and make the vectors that queries of a kind need, if they are not there yet."""
         choice = self.choice(self.settings.encoder)
         if kind in choice.kinds and choice.name != WORDS:
-            name = choice.name
-            self._index(self._towers.text(name) if kind == "text" else self._towers.dual(name).text, "report", progress)
+            tower = self._towers.text(choice.name) if kind == "text" else self._towers.dual(choice.name).text
+            self._index(self._store, tower, "report", progress)
 
-    def rebuild(self, encoder: str, scope: Scope, progress: Progress = _silent) -> None:
-        """Make the vectors of an encoder and scope anew, whatever is on disk."""
-        choice = self.choice(encoder)
-        towers = [self._towers.text(choice.name)]
-        if "image" in choice.kinds:
-            towers.append(self._towers.dual(choice.name).text)
-        for tower in towers:
-            key = self._key(tower.info, scope)
-            self._indexes[key.folder_name] = self._build(tower, key, scope, progress)
+    def rebuild(self, encoder: str, scope: Scope, progress: Progress = silent) -> None:
+        """Make the vectors of an encoder and scope anew, whatever is on disk; nothing for words alone."""
+        for tower in self._text_towers(encoder):
+            key = self._key(self._store, tower.info, scope)
+            self._indexes[key.folder_name] = self._build(self._store, tower, key, progress, anew=True)
+
+    def catch_up(self, encoder: str, scope: Scope, progress: Progress = silent) -> None:
+        """Make the vectors that are missing since the corpus changed; a text that did not change keeps its own."""
+        for tower in self._text_towers(encoder):
+            self._index(self._store, tower, scope, progress)
 
     def close(self) -> None:
         """End the child process that decodes files."""
         self._intake.close()
 
-    def _dense(
-        self, query: Query, info: EncoderInfo, scope: Scope, ranker: Ranker, k: int, filters: Filters
-    ) -> SearchResult:
+    def _named(self, corpus: str | None) -> ReportStore:
+        if corpus is None:
+            return self._store
+        if corpus not in self._stores:
+            raise UnknownCorpus(f"There is no corpus {corpus!r}. Prepared: {', '.join(self._stores)}.")
+        return self._stores[corpus]
+
+    def _text_towers(self, encoder: str) -> list[TextEncoder]:
+        """Return the towers that read reports for a way to rank: one for each space it searches."""
+        choice = self.choice(encoder)
+        if choice.name == WORDS:
+            return []
+        towers = [self._towers.text(choice.name)]
+        return [*towers, self._towers.dual(choice.name).text] if "image" in choice.kinds else towers
+
+    def _dense(self, asked: _Asked, info: EncoderInfo, ranker: Ranker) -> SearchResult:
         notes = (f"{info.note[0].upper()}{info.note[1:]}.",) if info.note else ()
-        return self._answer(query, info.name, info.space, info.score, scope, ranker, k, filters, notes)
+        return self._answer(asked, info.name, info.space, info.score, ranker, notes)
 
     def _answer(
         self,
-        query: Query,
+        asked: _Asked,
         encoder: str,
         space: Literal["report", "image", "words"],
         score_name: str,
-        scope: Scope,
         ranker: Ranker,
-        k: int,
-        filters: Filters,
         notes: tuple[str, ...],
     ) -> SearchResult:
-        if not 1 <= k <= self.settings.limits.hits:
+        if not 1 <= asked.k <= self.settings.limits.hits:
             raise BadQuery(f"Ask for 1 to {self.settings.limits.hits} hits.")
         begun = time.perf_counter()
-        hits = self._read(query, ranker.rank(query, k, filters))
-        seconds = time.perf_counter() - begun
-        return SearchResult(query, encoder, space, score_name, self.corpus.name, scope, hits, round(seconds, 4), notes)
+        hits = self._read(asked.query, ranker.rank(asked.query, asked.k, asked.filters))
+        seconds = round(time.perf_counter() - begun, 4)
+        return SearchResult(asked.query, encoder, space, score_name, asked.corpus, asked.scope, hits, seconds, notes)
 
     def _read(self, query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
         """Read the findings of every hit, and how they agree with those of a text query."""
@@ -223,44 +252,42 @@ class Explorer:
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise BadQuery("The query holds characters that are not text. Type or paste it again.")
 
-    def _index(self, tower: TextEncoder, scope: Scope, progress: Progress) -> ReportIndex:
+    def _index(self, store: ReportStore, tower: TextEncoder, scope: Scope, progress: Progress) -> ReportIndex:
         """Return the vectors of a scope: from memory, from disk, or made now."""
-        key = self._key(tower.info, scope)
+        key = self._key(store, tower.info, scope)
         if key.folder_name in self._indexes:
             return self._indexes[key.folder_name]
         while not self._building.acquire(timeout=0.5):
             progress(*self._making)
         try:
             if key.folder_name not in self._indexes:
-                self._indexes[key.folder_name] = self._open_or_build(tower, key, scope, progress)
+                self._indexes[key.folder_name] = self._open_or_build(store, tower, key, progress)
             return self._indexes[key.folder_name]
         finally:
             self._building.release()
 
-    def _open_or_build(self, tower: TextEncoder, key: IndexKey, scope: Scope, progress: Progress) -> ReportIndex:
-        folder = self.settings.cache / "indexes" / key.folder_name
+    def _open_or_build(self, store: ReportStore, tower: TextEncoder, key: IndexKey, progress: Progress) -> ReportIndex:
         try:
-            return ReportIndex.open(folder, key)
+            return self._kept.open(key)
         except NotPrepared:
-            return self._build(tower, key, scope, progress)
+            return self._build(store, tower, key, progress, anew=False)
 
-    def _build(self, tower: TextEncoder, key: IndexKey, scope: Scope, progress: Progress) -> ReportIndex:
-        prompt = SECTION_PROMPTS[scope] if key.space == "image" else ""
-        what = f"Encoding {scope}s with {key.encoder}" + (" for image search" if key.space == "image" else "")
-        ids, texts = self._store.texts(scope)
+    def _build(
+        self, store: ReportStore, tower: TextEncoder, key: IndexKey, progress: Progress, *, anew: bool
+    ) -> ReportIndex:
+        prompt = SECTION_PROMPTS[key.scope] if key.space == "image" else ""
+        what = f"Encoding {key.scope}s with {key.encoder}" + (" for image search" if key.space == "image" else "")
 
         def tell(done: int, total: int) -> None:
             self._making = (what, done / total)
             progress(*self._making)
 
-        index = ReportIndex.build(key, ids, texts, lambda chunk: tower.encode(chunk, prompt), tell)
-        index.save(self.settings.cache / "indexes" / key.folder_name)
-        return index
+        return self._kept.make(key, store, lambda chunk: tower.encode(chunk, prompt), tell, anew=anew)
 
-    def _key(self, info: EncoderInfo, scope: Scope) -> IndexKey:
+    def _key(self, store: ReportStore, info: EncoderInfo, scope: Scope) -> IndexKey:
         return IndexKey(
-            corpus=self.corpus.name,
-            corpus_sha256=self.corpus.sha256,
+            corpus=store.info.name,
+            corpus_sha256=store.info.sha256,
             scope=scope,
             encoder=info.name,
             space=info.space,
@@ -268,6 +295,17 @@ class Explorer:
             revision=info.revision,
             dim=info.dim,
         )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A query, and where and how it is to be answered."""
+
+    query: Query
+    corpus: str
+    scope: Scope
+    k: int
+    filters: Filters
 
 
 def _film_vector(dual: Dual, query: Query) -> Vectors:

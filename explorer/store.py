@@ -10,41 +10,42 @@ import re
 import sqlite3
 import threading
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from explorer.corpora.base import Corpus
+from explorer.corpora.base import Corpus, LeftOut, Source, Study
 from explorer.corpora.sections import scope_text, without_redactions
 from explorer.errors import BadQuery, CorpusError
 from explorer.files import Manifest, damaged, open_published, publish
-from explorer.types import SCOPES, Filters, Finding, Report, Scope, StudyMeta
+from explorer.progress import Progress, silent
+from explorer.store_writer import WORD_INDEX, StoreWriter
+from explorer.types import Filters, Finding, Report, Scope, StudyMeta
+
+NO_ORIGIN: Mapping[str, str | None] = {}
 
 _WHAT = "reports"
 _FILE = "reports.sqlite"
-_Passages = Mapping[str, Sequence[str]]  # text → studies that have it
 _WORD = re.compile(r"\w+")
-_WORD_INDEX: Mapping[Scope, str] = {scope: f"words_{scope}" for scope in SCOPES}
+_PAGE = 512  # rows held at once where all are gone through
 
-_TABLES = """
-CREATE TABLE studies (id TEXT PRIMARY KEY, source TEXT NOT NULL, licence TEXT NOT NULL,
-                      sections TEXT NOT NULL, findings TEXT NOT NULL, meta TEXT NOT NULL);
-CREATE TABLE passages (scope TEXT, passage INTEGER, study TEXT, PRIMARY KEY (scope, passage, study)) WITHOUT ROWID;
-CREATE INDEX passage_of_study ON passages (scope, study);
-"""
 _MATCHING = """
 SELECT id FROM studies
 WHERE (:min_age IS NULL OR json_extract(meta, '$.age') >= :min_age)
   AND (:max_age IS NULL OR json_extract(meta, '$.age') <= :max_age)
   AND (:view IS NULL OR EXISTS (SELECT 1 FROM json_each(meta, '$.views') WHERE value = :view))
 """
-_SEARCHABLE = """
-SELECT id, sections FROM studies
-WHERE id IN (SELECT study FROM passages WHERE scope = ?) ORDER BY studies.rowid
+_PASSAGES = """
+SELECT passage, study, sections FROM passages JOIN studies ON studies.id = study
+WHERE scope = ? AND passage >= ? AND passage < ? ORDER BY passage, study
 """
+_STUDIES = """
+SELECT rowid, id, source, sections, findings, meta, licence FROM studies WHERE rowid > ? ORDER BY rowid LIMIT ?
+"""
+_LEFT_OUT = "SELECT rowid, study, item, reason FROM left_out WHERE rowid > ? ORDER BY rowid LIMIT ?"
 _ASKED = """
 SELECT studies.id, source, sections, findings, meta, licence
 FROM json_each(?) AS asked JOIN studies ON studies.id = asked.value ORDER BY asked.key
@@ -67,6 +68,7 @@ class CorpusInfo:
     studies: int
     sections: Mapping[str, int]  # section → studies that have it
     scopes: Mapping[str, int]  # scope → studies that can be searched in it
+    left_out: Mapping[str, int] = field(default_factory=dict)  # reason → items that are missing or cannot be read
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,9 @@ class Neighbour:
 class ReportStore:
     """The reports of one corpus, read-only once built. May be used from many threads."""
 
-    def __init__(self, connection: sqlite3.Connection, info: CorpusInfo) -> None:
+    def __init__(self, connection: sqlite3.Connection, info: CorpusInfo, origin: Mapping[str, str | None]) -> None:
         self.info = info
+        self.origin = origin
         self._connection = connection
         self._turn = threading.Lock()
 
@@ -94,9 +97,26 @@ class ReportStore:
         """
         if len({report.id for report in corpus.reports}) < len(corpus.reports):
             raise CorpusError("Two studies of this corpus carry the same id. Give every study its own.")
-        passages = {scope: _passages(corpus.reports, scope) for scope in SCOPES}
-        about = asdict(_info(corpus, passages))
-        publish(folder, _WHAT, about, lambda generation: _write(generation / _FILE, corpus.reports, passages))
+        studies = (Study(report) for report in corpus.reports)
+        terms = (corpus.name, corpus.title, corpus.licence, corpus.attribution)
+        return cls.write(folder, Source(*terms, len(corpus.reports), studies, corpus.sha256))
+
+    @classmethod
+    def write(
+        cls,
+        folder: Path,
+        source: Source,
+        progress: Progress = silent,
+        origin: Mapping[str, str | None] = NO_ORIGIN,
+    ) -> ReportStore:
+        """Write what a source gives to `folder`, one study after another, and make it current in one step.
+
+        progress: is told what is done and the share, 0–1. origin: how this was asked for, so that it can be asked
+        for again; kept beside the reports and shown nowhere. Raises CorpusError if the source cannot be read,
+        StoreError if the folder cannot be written; what was there before then stays.
+        """
+        about: dict[str, object] = {"origin": dict(origin)}
+        publish(folder, _WHAT, about, lambda generation: about.update(_write(generation / _FILE, source, progress)))
         return cls.open(folder)
 
     @classmethod
@@ -113,7 +133,8 @@ class ReportStore:
             connection.execute("SELECT 1 FROM studies LIMIT 1")
         except sqlite3.Error as error:
             raise damaged(_WHAT) from error
-        return cls(connection, CorpusInfo(**about))
+        known = {name: value for name, value in about.items() if name != "origin"}
+        return cls(connection, CorpusInfo(**known), about.get("origin", NO_ORIGIN))
 
     def get(self, ids: Sequence[str]) -> tuple[Report, ...]:
         """Return the reports of these studies in the order asked. Raises BadQuery for an id not in the corpus."""
@@ -122,10 +143,42 @@ class ReportStore:
             raise BadQuery(f"No study of that id in {self.info.title}.")
         return tuple(_report(row) for row in rows)
 
-    def texts(self, scope: Scope) -> tuple[list[str], list[str]]:
-        """Return ids and texts, as stored, of the studies that can be searched in `scope`, in corpus order."""
-        rows = self._rows(_SEARCHABLE, (scope,))
-        return [study for study, _ in rows], [scope_text(json.loads(sections), scope) for _, sections in rows]
+    def find(self, study: str) -> Report | None:
+        """Return the report of a study; None if it is not in the corpus."""
+        rows = self._rows(_ASKED, (json.dumps([study]),))
+        return _report(rows[0]) if rows else None
+
+    def passages(self, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield each distinct text of a scope as encoders see it, with the sorted ids of the studies that have it.
+
+        They come in the order in which the corpus first says them; a few hundred are held at once.
+        """
+        start = 0
+        while rows := self._rows(_PASSAGES, (scope, start, start + _PAGE)):
+            for _, group in groupby(rows, lambda row: row[0]):
+                same = list(group)
+                text = without_redactions(scope_text(json.loads(same[0][2]), scope))
+                yield text, tuple(study for _, study, _ in same)
+            start += _PAGE
+
+    def passage_count(self, scope: Scope) -> int:
+        """Return how many distinct texts a scope has."""
+        return int(self._rows("SELECT COUNT(DISTINCT passage) FROM passages WHERE scope = ?", (scope,))[0][0])
+
+    def items(self) -> Iterator[Study | LeftOut]:
+        """Yield every study and everything that was left out, as a source does."""
+        yield from (Study(_report(row[1:])) for row in self._paged(_STUDIES))
+        yield from self.left_out()
+
+    def left_out(self) -> Iterator[LeftOut]:
+        """Yield what was missing or could not be read."""
+        if self.info.left_out:
+            yield from (LeftOut(*row[1:]) for row in self._paged(_LEFT_OUT))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._turn:
+            self._connection.close()
 
     def matching(self, filters: Filters) -> frozenset[str] | None:
         """Return the studies that pass the filters; None if all do. A study of unknown age passes no age limit."""
@@ -144,9 +197,9 @@ class ReportStore:
         if not words or k < 1:
             return []
         only = None if allowed is None else json.dumps(sorted(allowed))
-        table = _WORD_INDEX[scope]
+        table = WORD_INDEX[scope]
         found = self._rows(
-            f"SELECT rowid, -bm25({table}) AS score FROM {table} "  # noqa: S608  a name from _WORD_INDEX
+            f"SELECT rowid, -bm25({table}) AS score FROM {table} "  # noqa: S608  a name from WORD_INDEX
             f"WHERE {table} MATCH :words AND (:only IS NULL OR rowid IN (SELECT passage FROM passages "
             "WHERE scope = :scope AND study IN (SELECT value FROM json_each(:only)))) ORDER BY score DESC",
             {"words": " OR ".join(f'"{word}"' for word in dict.fromkeys(words)), "only": only, "scope": scope},
@@ -165,6 +218,12 @@ class ReportStore:
                 studies[passage].append(study)
         return studies
 
+    def _paged(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        last = 0
+        while rows := self._rows(sql, (last, _PAGE)):
+            yield from rows
+            last = rows[-1][0]
+
     def _rows(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
         # One connection for all threads: it keeps reading its file even after a newer generation replaced it.
         with self._turn:
@@ -174,77 +233,40 @@ class ReportStore:
                 raise damaged(_WHAT) from error
 
 
-def has_words(text: str) -> bool:
-    """Return whether anything is left to search once redactions are dropped."""
-    return _WORD.search(without_redactions(text)) is not None
-
-
-def distinct_texts(ids: Sequence[str], texts: Sequence[str]) -> dict[str, list[str]]:
-    """Return each different text, as encoders see it, with the sorted ids of the studies that have it.
-
-    A text without words is left out.
-    """
-    groups: dict[str, list[str]] = {}
-    for study, text in zip(ids, map(without_redactions, texts), strict=True):
-        if _WORD.search(text):
-            groups.setdefault(text, []).append(study)
-    return {text: sorted(studies) for text, studies in groups.items()}
-
-
 def nearest(scored: Iterable[tuple[float, Sequence[str]]], k: int) -> list[Neighbour]:
     """Return the k best of (score, ids that share the text, sorted), best first, ties by first id."""
     ranked = sorted(scored, key=lambda group: (-group[0], group[1][0]))
     return [Neighbour(studies[0], score, tuple(studies[1:])) for score, studies in ranked[:k]]
 
 
-def _passages(reports: Sequence[Report], scope: Scope) -> _Passages:
-    return distinct_texts([report.id for report in reports], [scope_text(report.sections, scope) for report in reports])
-
-
-def _info(corpus: Corpus, passages: Mapping[Scope, _Passages]) -> CorpusInfo:
-    sections = Counter(name for report in corpus.reports for name, text in report.sections.items() if text.strip())
-    return CorpusInfo(
-        name=corpus.name,
-        title=corpus.title,
-        licence=corpus.licence,
-        attribution=corpus.attribution,
-        sha256=corpus.sha256,
-        studies=len(corpus.reports),
-        sections=dict(sections),
-        scopes={scope: sum(map(len, passages[scope].values())) for scope in SCOPES},
-    )
-
-
-def _write(path: Path, reports: Sequence[Report], passages: Mapping[Scope, _Passages]) -> None:
+def _write(path: Path, source: Source, progress: Progress) -> dict[str, object]:
+    """Fill a new database; return what the manifest says of it."""
+    what = f"Reading {source.title}"
     try:
-        with closing(sqlite3.connect(path)) as connection, connection:
-            connection.executescript(_TABLES)
-            connection.executemany("INSERT INTO studies VALUES (?, ?, ?, ?, ?, ?)", map(_row, reports))
-            for scope in SCOPES:
-                _write_passages(connection, scope, passages[scope])
+        with closing(StoreWriter(path)) as writer:
+            for number, item in enumerate(source.items):
+                if number % _PAGE == 0:
+                    progress(what, min(writer.studies / max(source.total, 1), 1.0))
+                if isinstance(item, LeftOut):
+                    writer.leave_out(item)
+                else:
+                    writer.add(item.report)
+            summed = writer.finish()
     except sqlite3.OperationalError as error:  # what SQLite calls a full disk
         raise OSError("the database could not be written") from error
-
-
-def _write_passages(connection: sqlite3.Connection, scope: Scope, passages: _Passages) -> None:
-    table = _WORD_INDEX[scope]
-    connection.execute(
-        f"CREATE VIRTUAL TABLE {table} USING fts5(text, content='', tokenize='porter unicode61 remove_diacritics 2')"
+    info = CorpusInfo(
+        name=source.name,
+        title=source.title,
+        licence=source.licence,
+        attribution=source.attribution,
+        sha256=source.sha256 or summed,
+        studies=writer.studies,
+        sections=dict(writer.sections),
+        scopes=dict(writer.scopes),
+        left_out=dict(writer.left_out),
     )
-    connection.executemany(
-        f"INSERT INTO {table} (rowid, text) VALUES (?, ?)",  # noqa: S608  a name from _WORD_INDEX
-        enumerate(passages),
-    )
-    connection.executemany(
-        "INSERT INTO passages VALUES (?, ?, ?)",
-        ((scope, passage, study) for passage, studies in enumerate(passages.values()) for study in studies),
-    )
-
-
-def _row(report: Report) -> tuple[str, ...]:
-    findings = [asdict(finding) for finding in report.findings]
-    columns = (dict(report.sections), findings, asdict(report.meta))
-    return (report.id, report.source, report.licence, *map(json.dumps, columns))
+    progress(what, 1.0)
+    return asdict(info)
 
 
 def _report(row: tuple[str, ...]) -> Report:

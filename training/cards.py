@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 
 from explorer.corpora import openi
 from explorer.corpora.base import Corpus
-from explorer.corpora.sections import without_redactions
+from explorer.corpora.sections import has_words, without_redactions
 from explorer.corpora.split import in_split
 from explorer.metrics.retrieval import answer_ranks
 from explorer.metrics.significance import bootstrap
-from explorer.store import has_words
 from explorer.types import Report
 from models.checkpoint import open_checkpoint, write_atomically
 from models.interfaces import TextEncoder

@@ -1,6 +1,11 @@
 """Open-I (Indiana University chest X-ray collection), read from the installed torchxrayvision package.
 
 Source: https://openi.nlm.nih.gov; Demner-Fushman et al. 2016, https://doi.org/10.1093/jamia/ocv080.
+The films, which the package does not carry, may lie in a folder as NLMCXR_png.tgz or NLMCXR_dcm.tgz unpack there:
+
+    CXR1000_IM-0003-2001.png, also in NLMCXR_png/
+    1000/1000_IM-0003-2001.dcm, also in NLMCXR_dcm/
+
 The package is located, never imported: importing it would load torch and silence warnings.
 """
 
@@ -18,7 +23,10 @@ from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 
-from explorer.corpora.base import Corpus
+from explorer.corpora.base import Corpus, Film, Options, Place, Source, Study, root_of, selected
+from explorer.corpora.rows import rows
+from explorer.corpora.split import split_of, study_number
+from explorer.corpora.views import is_frontal
 from explorer.errors import CorpusError, CorpusMissing
 from explorer.types import Report, StudyMeta
 
@@ -68,6 +76,19 @@ def read() -> Corpus:
         sha256=source_sha256(),
         reports=tuple(_with_films(report, films) for report in reports),
     )
+
+
+def source(place: Place, options: Options) -> Source:
+    """Return the packaged reports, with their films if `--root` names a folder of them. Raises as `read` does."""
+    root = None if place.root is None else root_of(place, TITLE)
+    corpus = read()
+    films = _listed_films(_package_data() / _FILMS, root)
+    studies = (
+        Study(report, split_of(study_number(report)), tuple(films.get(study_number(report), ())))
+        for report in corpus.reports
+    )
+    items = selected(studies, options)
+    return Source(NAME, TITLE, LICENCE, ATTRIBUTION, len(corpus.reports), items, corpus.sha256)
 
 
 def source_sha256() -> str:
@@ -129,6 +150,28 @@ def _films(table: Path) -> Mapping[str, list[StudyMeta]]:
             age = _age(row["Patient's Birth Date"], row["Study Date"] or row["Instance Creation Date"])
             films[number].append(StudyMeta(age=age, views=(view,) if view else ()))
     return films
+
+
+def _listed_films(table: Path, root: Path | None) -> Mapping[int, list[Film]]:
+    """The films of each study, by its number."""
+    films: dict[int, list[Film]] = defaultdict(list)
+    for row in rows(table, ("imageid", "filename", "View Position"), "The packaged table of Open-I films"):
+        name = row["imageid"]
+        number = name.partition("_")[0].removeprefix("CXR")
+        frontal = is_frontal(_VIEWS.get(row["View Position"].strip(), ""))
+        films[int(number)].append(Film(name, root and _film_file(root, name, number, row["filename"]), frontal))
+    return films
+
+
+def _film_file(root: Path, name: str, number: str, packed: str) -> Path:
+    dicom = Path(packed).name
+    places = (
+        root / f"{name}.png",
+        root / "NLMCXR_png" / f"{name}.png",
+        root / number / dicom,
+        root / "NLMCXR_dcm" / number / dicom,
+    )
+    return next((path for path in places if path.is_file()), places[0])
 
 
 def _with_films(report: Report, films: Mapping[str, list[StudyMeta]]) -> Report:

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -48,8 +50,8 @@ def decoder_against_library() -> Comparison:
 
     from models.packaged import smollm2
     from models.precision import place
-    from models.registry import decoder_tower
     from models.text import TextTokenizer, TowerConfig, in_buckets, pad
+    from models.trained import decoder_tower
 
     config = TowerConfig(layers=12, attention="causal")
     tower, tokenizer = decoder_tower(smollm2(), config)
@@ -83,9 +85,16 @@ def search_against_sorting() -> Comparison:
     key = IndexKey("made-up", "", "report", "random", "report", "cosine", "", 256)
     ids = [f"s:{n:05d}" for n in range(len(rows))]
     stream = iter(np.array_split(rows, range(0, len(rows), 1)[1:]))
-    index = ReportIndex.build(
-        key, ids, ids, lambda chunk: np.concatenate([next(stream) for _ in chunk]), lambda done, total: None
-    )
+    passages = [(name, [name]) for name in ids]
+    with TemporaryDirectory() as folder:  # what is mapped stays readable
+        index = ReportIndex.build(
+            Path(folder),
+            key,
+            passages,
+            len(ids),
+            lambda chunk: np.concatenate([next(stream) for _ in chunk]),
+            lambda done, total: None,
+        )
     query = rows[:1]
     here = best(lambda: index.search(query, 10, None))
     otherwise = best(lambda: np.argsort(-(query @ rows.T), axis=1)[:, :10])

@@ -12,9 +12,10 @@ import pytest
 
 from explorer.errors import BadQuery, Damaged, Foreign, NotPrepared, StoreError, TowerError
 from explorer.files import publish
-from explorer.index import IndexKey, ReportIndex
+from explorer.index import IndexKey, ReportIndex, key_of
 
 KEY = IndexKey("toy", "ab" * 32, "report", "towerlet", "report", "cosine", "12345678" * 8, 64)
+NO_DIGESTS = np.empty((0, 16), np.uint8)
 SAVER = """
 import sys
 from pathlib import Path
@@ -22,12 +23,12 @@ import numpy as np
 from explorer.index import IndexKey, ReportIndex
 
 folder, first, times = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+passages = [(f"text {row}", [f"toy:{row}"]) for row in range(4_000)]
 key = IndexKey("toy", "ab" * 32, "report", "towerlet", "report", "cosine", "12345678" * 8, 64)
-studies = [[f"toy:{row}"] for row in range(4_000)]
 print("ready", flush=True)
 for value in range(first, first + times):
-    vectors = np.full((4_000, 64), value, np.float32)
-    ReportIndex(key, vectors, studies, np.full(101, float(value))).save(folder)
+    encode = lambda texts: np.full((len(texts), 64), value, np.float32)
+    ReportIndex.build(folder, key, passages, 4_000, encode, lambda done, total: None)
 """
 
 
@@ -35,7 +36,7 @@ def random_index(rows, dim=64, seed=0):
     vectors = np.random.default_rng(seed).normal(size=(rows, dim)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     studies = [[f"toy:{row}"] for row in range(rows)]
-    return ReportIndex(replace(KEY, dim=dim), vectors, studies, np.linspace(-1, 1, 101))
+    return ReportIndex(replace(KEY, dim=dim), vectors, studies, np.linspace(-1, 1, 101), NO_DIGESTS)
 
 
 def by_hand(index, query, k, allowed=None):
@@ -55,8 +56,30 @@ def silent(done, total):
     pass
 
 
-def build(ids, texts, encode=toy_encode, progress=silent, **how):
-    return ReportIndex.build(KEY, ids, texts, encode, progress, **how)
+@pytest.fixture
+def build(tmp_path):
+    """An index of passages, each of one or more studies, in a folder of its own."""
+
+    def make(passages, encode=toy_encode, progress=silent, key=KEY, **how):
+        folder = tmp_path / "index"
+        return ReportIndex.build(folder, key, passages, len(passages), encode, progress, **how)
+
+    return make
+
+
+def one_each(texts):
+    """Every text is that of one study, which has it for a name."""
+    return [(text, [text]) for text in texts]
+
+
+def saved(index, folder):
+    """An index in a folder whose rows are those of another."""
+    passages = [(f"row {row}", studies) for row, studies in enumerate(index.studies)]
+
+    def encode(texts):
+        return index.vectors[[int(text.split()[1]) for text in texts]]
+
+    return ReportIndex.build(folder, index.key, passages, len(passages), encode, silent)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +87,7 @@ def large():
     index = random_index(10_000)
     vectors = index.vectors.copy()
     vectors[5_000:5_400] = vectors[17]  # 401 rows that tie, whatever the query
-    return ReportIndex(index.key, vectors, index.studies, index.quantiles)
+    return ReportIndex(index.key, vectors, index.studies, index.quantiles, NO_DIGESTS)
 
 
 def test_search_finds_what_brute_force_finds(large):
@@ -104,16 +127,15 @@ def test_more_than_there_are_and_none_at_all():
     assert index.search(index.vectors[:0], 3, None) == []
 
 
-def test_an_empty_index_finds_nothing(tmp_path):
-    build([], []).save(tmp_path)
-    index = ReportIndex.open(tmp_path, KEY)
+def test_an_empty_index_finds_nothing(build):
+    index = build([])
     assert index.search(np.ones((2, 64), np.float32), 3, None) == [[], []]
     assert index.closer_than(0.5) is None
 
 
 def test_long_vectors_are_ranked_by_plain_inner_product():
     vectors = np.array([[3, 0], [0, 1], [2, 2]], np.float32)
-    index = ReportIndex(replace(KEY, dim=2, score="clip_raw"), vectors, [["a"], ["b"], ["c"]], np.empty(0))
+    index = ReportIndex(replace(KEY, dim=2, score="clip_raw"), vectors, [["a"], ["b"], ["c"]], np.empty(0), NO_DIGESTS)
     (hits,) = index.search(np.array([[1, 1]], np.float32), 3, None)
     assert [(near.id, near.score) for near in hits] == [("c", 4.0), ("a", 3.0), ("b", 1.0)]
 
@@ -132,15 +154,14 @@ def test_a_query_of_another_shape_is_foreign(shape):
         random_index(5).search(np.ones(shape, np.float32), 3, None)
 
 
-def test_each_distinct_text_is_encoded_once_without_redactions():
+def test_each_passage_is_encoded_once_and_stands_for_its_studies(build):
     seen = []
 
     def encode(texts):
         seen.extend(texts)
         return toy_encode(texts)
 
-    texts = ["Bones intact.", "Clear XXXX lungs.", "Bones\n intact.", "Clear lungs."]
-    index = build(["t:9", "t:2", "t:10", "t:1"], texts, encode)
+    index = build([("Bones intact.", ["t:10", "t:9"]), ("Clear lungs.", ["t:1", "t:2"])], encode)
     assert seen == ["Bones intact.", "Clear lungs."]
     assert index.studies == (("t:10", "t:9"), ("t:1", "t:2"))
     (hits,) = index.search(toy_encode(["c"]), 5, None)
@@ -150,26 +171,25 @@ def test_each_distinct_text_is_encoded_once_without_redactions():
     ]
 
 
-def test_a_text_is_named_by_the_first_study_that_may_answer():
-    index = build(["t:1", "t:2", "t:3"], ["Clear."] * 3)
+def test_a_text_is_named_by_the_first_study_that_may_answer(build):
+    index = build([("Clear.", ["t:1", "t:2", "t:3"])])
     ((near,),) = index.search(toy_encode(["c"]), 5, frozenset({"t:3", "t:2"}))
     assert (near.id, near.identical) == ("t:2", ("t:3",))
 
 
-def test_progress_is_told_and_ends_at_all():
+def test_progress_is_told_and_ends_at_all(build):
     told = []
-    texts = [f"a{number}" for number in range(600)]
-    build(texts, texts, progress=lambda done, total: told.append((done, total)))
+    build(one_each(f"a{number}" for number in range(600)), progress=lambda done, total: told.append((done, total)))
     assert told == [(256, 600), (512, 600), (600, 600)]
 
 
 @pytest.mark.parametrize("bad", [np.full((1, 64), np.nan), np.ones((1, 63)), np.ones((2, 64)), np.ones(64)])
-def test_an_encoder_that_gives_unusable_vectors_is_named(bad):
+def test_an_encoder_that_gives_unusable_vectors_is_named(build, bad):
     with pytest.raises(TowerError, match="towerlet"):
-        build(["t:1"], ["Clear."], lambda texts: bad.astype(np.float32))
+        build(one_each(["Clear."]), lambda texts: bad.astype(np.float32))
 
 
-def test_a_stopped_build_goes_on_where_it_was(tmp_path):
+def test_a_stopped_build_goes_on_where_it_was(build, tmp_path):
     texts = [f"{chr(97 + number % 26)} {number}" for number in range(600)]
     asked = []
 
@@ -180,65 +200,76 @@ def test_a_stopped_build_goes_on_where_it_was(tmp_path):
         return toy_encode(chunk)
 
     with pytest.raises(KeyboardInterrupt):
-        build(texts, texts, stops, resume=tmp_path / "parts")
+        build(one_each(texts), stops, resume=tmp_path / "parts")
+    with pytest.raises(NotPrepared):
+        ReportIndex.open(tmp_path / "index", KEY)
     rest = []
-    index = build(texts, texts, lambda chunk: rest.extend(chunk) or toy_encode(chunk), resume=tmp_path / "parts")
+    index = build(one_each(texts), lambda chunk: rest.extend(chunk) or toy_encode(chunk), resume=tmp_path / "parts")
     assert rest == texts[512:]
     np.testing.assert_array_equal(index.vectors, toy_encode(texts))
 
 
 @pytest.mark.parametrize("harm", [b"", b"short", b"\x00" * (32 + 64 * 4)])
-def test_a_damaged_chunk_is_encoded_again(tmp_path, harm):
-    build(["t:1"], ["Clear."], resume=tmp_path)
+def test_a_damaged_chunk_is_encoded_again(build, tmp_path, harm):
+    build(one_each(["Clear."]), resume=tmp_path)
     next(tmp_path.glob("*.chunk")).write_bytes(harm)
-    np.testing.assert_array_equal(build(["t:1"], ["Clear."], resume=tmp_path).vectors, toy_encode(["c"]))
+    np.testing.assert_array_equal(build(one_each(["Clear."]), resume=tmp_path).vectors, toy_encode(["c"]))
 
 
-def test_chunks_of_another_encoder_are_not_taken(tmp_path):
-    build(["t:1"], ["Clear."], resume=tmp_path)
+def test_chunks_of_another_encoder_are_not_taken(build, tmp_path):
+    build(one_each(["Clear."]), resume=tmp_path)
     other = replace(KEY, revision="f" * 64)
-    index = ReportIndex.build(other, ["t:1"], ["Clear."], lambda texts: toy_encode("z"), silent, tmp_path)
+    index = build(one_each(["Clear."]), lambda texts: toy_encode("z"), key=other, resume=tmp_path)
     np.testing.assert_array_equal(index.vectors, toy_encode(["z"]))
 
 
-def test_chunks_that_cannot_be_kept_stop_nothing(tmp_path):
+def test_chunks_that_cannot_be_kept_stop_nothing(build, tmp_path):
     (tmp_path / "file").touch()
-    assert len(build(["t:1"], ["Clear."], resume=tmp_path / "file").vectors) == 1
+    assert len(build(one_each(["Clear."]), resume=tmp_path / "file").vectors) == 1
 
 
-def test_the_calibration_is_the_share_of_unrelated_pairs_below():
+def test_a_text_that_an_earlier_index_has_is_not_encoded_again(tmp_path):
+    before = ReportIndex.build(tmp_path / "a", KEY, one_each(["Clear.", "Nodule."]), 2, toy_encode, silent)
+    asked = []
+
+    def encode(texts):
+        asked.extend(texts)
+        return toy_encode(texts)
+
+    now = [("Zoster.", ["t:5"]), ("Nodule.", ["t:1", "t:6"]), ("Effusion.", ["t:7"])]
+    index = ReportIndex.build(tmp_path / "b", KEY, now, 3, encode, silent, earlier=before)
+    assert asked == ["Zoster.", "Effusion."]
+    np.testing.assert_array_equal(index.vectors, toy_encode(["z", "n", "e"]))
+    assert index.studies == (("t:5",), ("t:1", "t:6"), ("t:7",))
+    assert key_of(tmp_path / "b") == KEY
+
+
+def test_the_calibration_is_the_share_of_unrelated_pairs_below(build):
     # Three texts alike and one opposite: pairs score 1 (half of them) or -1 (the other half).
     signs = iter([1, 1, 1, -1])
     first = np.zeros(64, np.float32)
     first[0] = 1
-    texts = ["a", "b", "c", "d"]
-    index = build(texts, texts, lambda chunk: np.stack([first * next(signs) for _ in chunk]))
+    index = build(one_each("abcd"), lambda chunk: np.stack([first * next(signs) for _ in chunk]))
     assert len(index.quantiles) == 101
     assert index.closer_than(-2.0) == 0.0
     assert index.closer_than(0.0) == pytest.approx(0.5, abs=0.02)
     assert index.closer_than(1.5) == 1.0
 
 
-def test_the_calibration_is_the_same_every_time_and_near_the_truth():
+def test_the_calibration_is_the_same_every_time_and_near_the_truth(tmp_path):
     index = random_index(500)
-    built = [build_from(index) for _ in range(2)]
+    built = [saved(index, tmp_path) for _ in range(2)]
     np.testing.assert_array_equal(built[0].quantiles, built[1].quantiles)
     every = (index.vectors @ index.vectors.T)[np.triu_indices(500, 1)]
     assert built[0].closer_than(float(np.quantile(every, 0.95))) == pytest.approx(0.95, abs=0.01)
 
 
-def build_from(index):
-    numbers = [f"{row}" for row in range(len(index.vectors))]
-    return build(numbers, numbers, lambda chunk: index.vectors[[int(text) for text in chunk]])
-
-
-def test_one_text_has_no_unrelated_pair():
-    assert build(["t:1"], ["Clear."]).closer_than(1.0) is None
+def test_one_text_has_no_unrelated_pair(build):
+    assert build(one_each(["Clear."])).closer_than(1.0) is None
 
 
 def test_an_index_opens_as_it_was_saved(tmp_path):
-    index = build_from(random_index(300))
-    index.save(tmp_path)
+    index = saved(random_index(300), tmp_path)
     opened = ReportIndex.open(tmp_path, KEY)
     np.testing.assert_array_equal(opened.vectors, index.vectors)
     np.testing.assert_array_equal(opened.quantiles, index.quantiles)
@@ -265,7 +296,7 @@ def test_nothing_saved_is_not_prepared(tmp_path):
     ],
 )
 def test_vectors_made_for_another_key_are_foreign_and_say_who_made_them(tmp_path, change):
-    random_index(5).save(tmp_path)
+    saved(random_index(5), tmp_path)
     with pytest.raises(Foreign, match=r"made by encoder 'towerlet', revision 12345678.*index build"):
         ReportIndex.open(tmp_path, replace(KEY, **change))
 
@@ -277,10 +308,10 @@ def test_the_folder_name_is_stable_readable_and_different_for_every_key():
     assert "/" not in replace(KEY, encoder="../../a b/" + "long" * 99).folder_name
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "rows.json", "manifest.json"])
+@pytest.mark.parametrize("name", ["vectors.npy", "rows.json", "texts.npy", "manifest.json"])
 def test_damage_anywhere_is_noticed_and_saving_repairs_it(tmp_path, name):
     index = random_index(50)
-    index.save(tmp_path)
+    saved(index, tmp_path)
     path = next(tmp_path.rglob(name))
     whole = path.read_bytes()
     dice = random.Random(0)
@@ -296,7 +327,7 @@ def test_damage_anywhere_is_noticed_and_saving_repairs_it(tmp_path, name):
     path.unlink()
     with pytest.raises(NotPrepared if name == "manifest.json" else Damaged):
         ReportIndex.open(tmp_path, KEY)
-    index.save(tmp_path)
+    saved(index, tmp_path)
     assert len(ReportIndex.open(tmp_path, KEY).vectors) == 50
 
 
@@ -329,11 +360,11 @@ def test_vectors_that_do_not_fit_are_damage_even_where_their_sha256_is_right(tmp
 def test_a_folder_that_cannot_be_written_is_said_kindly(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be written"):
-        random_index(5).save(tmp_path / "file")
+        saved(random_index(5), tmp_path / "file")
 
 
 def test_many_threads_get_what_one_gets(large):
-    fresh = ReportIndex(large.key, large.vectors, large.studies, large.quantiles)
+    fresh = ReportIndex(large.key, large.vectors, large.studies, large.quantiles, NO_DIGESTS)
     queries = [large.vectors[row : row + 1] for row in range(64)]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda query: fresh.search(query, 5, None), queries))
@@ -349,11 +380,11 @@ def start_saver(folder, first, times):
 
 
 def assert_whole(folder):
-    """All 4,000 rows and all quantiles carry the one number of the same save."""
+    """All 4,000 rows carry the one number of the same save, and all quantiles the score of any two such rows."""
     index = ReportIndex.open(folder, KEY)
     value = index.vectors[0, 0]
     assert (index.vectors == value).all()
-    assert (index.quantiles == value).all()
+    assert index.quantiles == pytest.approx(np.full(101, 64.0 * float(value) ** 2))
     assert len(index.studies) == 4_000
     return int(value)
 
@@ -368,7 +399,7 @@ def kill_while_saving(folder, trials):
         saver.wait()
         saver.stdout.close()
         assert_whole(folder)
-    random_index(5).save(folder)
+    saved(random_index(5), folder)
     assert len(list(folder.glob("generation-*"))) == 1
     assert not list(folder.glob("*.tmp-*"))
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
 
@@ -37,7 +40,9 @@ def store(tmp_path_factory):
 
 def index_of(store, space="report"):
     key = IndexKey("toy", store.info.sha256, "report", "counter", space, "cosine", "00", 4)
-    return ReportIndex.build(key, *store.texts("report"), count_words, lambda done, total: None)
+    with TemporaryDirectory() as folder:  # what is mapped stays readable
+        passages, total = store.passages("report"), store.passage_count("report")
+        return ReportIndex.build(Path(folder), key, passages, total, count_words, lambda done, total: None)
 
 
 @pytest.fixture

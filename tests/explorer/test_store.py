@@ -4,15 +4,17 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.corpora.base import Corpus
+from explorer.corpora.base import Corpus, LeftOut, Source, Study
+from explorer.corpora.sections import has_words
 from explorer.errors import BadQuery, CorpusError, Damaged, Foreign, NotPrepared
 from explorer.files import publish
-from explorer.store import Neighbour, ReportStore, distinct_texts, has_words, nearest
+from explorer.store import Neighbour, ReportStore, nearest
 from explorer.types import Filters, Finding, Report, StudyMeta
 
 EFFUSION = Finding("Pleural Effusion", "present", "base", "left", "small", "findings", 0, 19)
@@ -83,12 +85,25 @@ def test_the_description_counts_sections_and_what_can_be_searched(store):
     assert info.scopes == {"report": 6, "findings": 5, "impression": 5}
 
 
-def test_texts_are_the_stored_ones_and_leave_out_studies_with_nothing_to_search(store):
-    ids, texts = store.texts("report")
-    assert ids == ["toy:1", "toy:2", "toy:3", "toy:4", "toy:5", "toy:8"]
-    assert texts[0] == "Small left effusion at the base.\nEffusion."
-    assert texts[3] == "Rib fracture seen on XXXX film."
-    assert store.texts("impression")[0] == ["toy:1", "toy:2", "toy:3", "toy:5", "toy:8"]
+def test_passages_are_the_distinct_texts_as_encoders_see_them_with_every_study_that_has_them(store):
+    assert list(store.passages("report")) == [
+        ("Small left effusion at the base. Effusion.", ("toy:1",)),
+        ("Lungs are clear. Nothing acute.", ("toy:2", "toy:3")),
+        ("Rib fracture seen on film.", ("toy:4",)),
+        ("Lungs are clear.", ("toy:5",)),
+        ("Lungs are clear. Nodule in the right apex.", ("toy:8",)),
+    ]
+    assert store.passage_count("report") == 5
+    assert [studies for _, studies in store.passages("impression")] == [
+        *(("toy:1",), ("toy:2", "toy:3"), ("toy:5",), ("toy:8",))
+    ]
+
+
+def test_passages_come_whole_however_many_pages_they_fill(tmp_path):
+    reports = tuple(study(number, f"nodule {number // 2}") for number in range(2_100))
+    found = list(ReportStore.build(tmp_path, Corpus("toy", "Toy", "", "", "", reports)).passages("findings"))
+    assert [text for text, _ in found] == [f"nodule {number}" for number in range(1_050)]
+    assert sorted(name for _, studies in found for name in studies) == sorted(report.id for report in reports)
 
 
 def test_a_store_opens_as_it_was_built(tmp_path):
@@ -106,7 +121,8 @@ def test_a_folder_whose_name_means_something_in_an_address_works(tmp_path):
 
 def test_an_empty_corpus_is_searchable_and_empty(tmp_path):
     store = ReportStore.build(tmp_path, Corpus("none", "None", "", "", "", ()))
-    assert store.texts("report") == ([], [])
+    assert list(store.passages("report")) == []
+    assert store.passage_count("report") == 0
     assert store.bm25("effusion", "report", 5, None) == []
 
 
@@ -274,9 +290,52 @@ def test_a_disk_that_fills_while_building_leaves_the_old_reports(tmp_path):
     assert len(list(tmp_path.glob("generation-*"))) == 1
 
 
-def test_texts_are_grouped_as_encoders_see_them():
-    groups = distinct_texts(["b", "a", "c", "d"], ["Clear  lungs.", "Clear\nlungs.", "XXXX lungs.", "XXXX."])
-    assert groups == {"Clear lungs.": ["a", "b"], "lungs.": ["c"]}
+def source(*items, sha256=""):
+    return Source("toy", "Toy", "CC0", "Nobody", len(items), iter(items), sha256)
+
+
+def test_what_was_left_out_is_counted_by_reason_and_listed(tmp_path):
+    absent = [LeftOut(f"toy:{number}", f"s{number}.txt", "the report is empty") for number in (8, 9)]
+    store = ReportStore.write(tmp_path, source(Study(REPORTS[0]), *absent))
+    assert store.info.left_out == {"the report is empty": 2}
+    assert list(store.left_out()) == absent
+    assert list(store.items()) == [Study(REPORTS[0]), *absent]
+    assert list(ReportStore.open(tmp_path).left_out()) == absent
+
+
+def test_a_second_study_of_an_id_is_listed_and_the_first_kept(tmp_path):
+    store = ReportStore.write(tmp_path, source(Study(study(1, "First.")), Study(study(1, "Second."))))
+    assert store.get(["toy:1"])[0].sections["findings"] == "First."
+    assert store.info.left_out == {"another study has this id": 1}
+    assert store.bm25("second", "report", 5, None) == []
+
+
+def test_the_sha256_of_reports_changes_with_a_letter_but_not_with_their_order(tmp_path):
+    def sha256(*reports):
+        return ReportStore.write(tmp_path, source(*map(Study, reports))).info.sha256
+
+    one, two, other = study(1, "Clear."), study(2, "Nodule."), study(2, "Nodule!")
+    assert sha256(one, two) == sha256(two, one)
+    assert len({sha256(one, two), sha256(one, other), sha256(one), sha256(one, replace(two, id="toy:3"))}) == 4
+    assert ReportStore.write(tmp_path, source(Study(one), sha256="ab")).info.sha256 == "ab"
+
+
+def test_a_source_that_fails_half_way_leaves_the_old_reports(tmp_path):
+    def breaks():
+        yield Study(study(1, "New."))
+        raise CorpusError("The table is damaged.")
+
+    ReportStore.build(tmp_path, CORPUS)
+    with pytest.raises(CorpusError):
+        ReportStore.write(tmp_path, Source("toy", "Toy", "", "", 2, breaks()))
+    assert ReportStore.open(tmp_path).info.studies == 8
+    assert len(list(tmp_path.glob("generation-*"))) == 1
+
+
+def test_how_a_corpus_was_asked_for_is_remembered(tmp_path):
+    origin = {"reader": "table", "root": None}
+    ReportStore.write(tmp_path, source(), origin=origin)
+    assert ReportStore.open(tmp_path).origin == origin
 
 
 @pytest.mark.parametrize(("text", "expected"), [("XXXX.", False), (" .", False), ("", False), ("a XXXX", True)])
