@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.catalogue import TOKENIZER_CONFIG, VOCABULARY
-from models.checkpoint import Checkpoint, below, digest_of, own_base, sha256_of
+from models.checkpoint import Checkpoint, below, digest_of, fill, own_base, sha256_of
 from models.hub import HubFolder, open_hub_folder
 from models.interfaces import EncoderInfo, Vectors, WeightsDamaged
 from models.packaged import TOKENIZER, minilm, minilm_tensors
@@ -151,6 +151,7 @@ def trained_bert_encoder(trained: Checkpoint, placement: Placement) -> BertTextE
         tower, tokenizer, base = _minilm(tower_config(trained.manifest))
     tower.bert.load_state_dict(below(tensors, "bert."), strict=False)  # where everything was trained
     merge_lora(tower.bert, below(tensors, "lora."), scale)
+    fill(tower.pooling, below(tensors, "pooling."))
     revision = digest_of(base, trained.revision, json.dumps([vars(tower.config), scale]), placement.precision)
     note = "baseline: a BERT trained on the same reports, in the same way, as the default encoder"
     info = _info(trained.manifest["name"], tower, revision, placement, note)

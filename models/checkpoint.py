@@ -18,7 +18,7 @@ from zipfile import is_zipfile
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.interfaces import WeightsDamaged, WeightsMissing
 
@@ -121,6 +121,11 @@ def account_for(name: str, tensors: Mapping[str, Tensor], expected: Mapping[str,
 
 def _some(keys: list[str]) -> str:
     return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+
+
+def fill(part: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load all weights of a part. Raises KeyError where one is missing, as after a stage that never trained it."""
+    part.load_state_dict({key: tensors[key] for key in part.state_dict()})
 
 
 def _write_bytes(target: Path, content: bytes) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.bidirectional import DecoderConfig, RopeScaling
-from models.checkpoint import Checkpoint, below, digest_of, open_checkpoint, own_base
+from models.checkpoint import Checkpoint, below, digest_of, fill, open_checkpoint, own_base
 from models.dual import open_dual
 from models.interfaces import Dual, EncoderInfo, TextEncoder, WeightsDamaged
 from models.packaged import TOKENIZER, smollm2
@@ -79,9 +79,9 @@ def open_trained_tower(folder: Path, placement: Placement) -> tuple[ReportTower,
     lora_scale = trained.manifest["lora_scale"]
     tower.decoder.load_state_dict(below(tensors, "decoder."), strict=False)  # where everything was trained
     merge_lora(tower.decoder, below(tensors, "lora."), lora_scale)
-    _fill(tower.pooling, below(tensors, "pooling."))
+    fill(tower.pooling, below(tensors, "pooling."))
     if tower.whitening is not None:
-        _fill(tower.whitening, below(tensors, "whitening."))
+        fill(tower.whitening, below(tensors, "whitening."))
     deciding = json.dumps([_plain(config), lora_scale])
     revision = digest_of(base, trained.revision, deciding, placement.precision)
     info = EncoderInfo(
@@ -113,14 +113,9 @@ def _base_tower(
     stretch = shape["rope_scaling"]
     decoder = DecoderConfig(**{**shape, "rope_scaling": RopeScaling(**stretch) if stretch else None})
     tower = ReportTower(decoder, config)
-    _fill(tower.decoder, own_base(tensors, "decoder."))
+    fill(tower.decoder, own_base(tensors, "decoder."))
     tokenizer = Tokenizer.from_file(str(trained.folder / TOKENIZER))
     return tower, tokenizer, digest_of(json.dumps(shape, sort_keys=True))
-
-
-def _fill(part: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Load all weights of a part. Raises KeyError where one is missing, as after a stage that never trained it."""
-    part.load_state_dict({key: tensors[key] for key in part.state_dict()})
 
 
 def _plain(config: TowerConfig) -> dict[str, Any]:

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from accelerate import PartialState
-
 from models.interfaces import CxrError
+from training.loop import join_workers
 
 RUNS = Path("runs")
 
@@ -20,7 +19,7 @@ def stage_command(about: str, run: Callable[[Path, bool], None]) -> None:
     parser.add_argument("recipe", type=Path, help="a TOML recipe, see training/recipes")
     parser.add_argument("--resume", action="store_true", help="go on with the run from its newest state")
     arguments = parser.parse_args()
-    PartialState()  # where several processes train, each takes its own device before anything is put on one
+    join_workers()  # each takes its own device before anything is put on one
     try:
         run(arguments.recipe, arguments.resume)
     except CxrError as error:

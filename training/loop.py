@@ -104,9 +104,17 @@ class Stage(Protocol):
         ...
 
 
+def join_workers() -> PartialState:
+    """Join the other processes of this training, if it has any, and take a device of one's own; again: do nothing.
+
+    `torchrun --nproc-per-node N -m training.STAGE …` starts several; without CUDA they talk through the CPU.
+    """
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
 def first_worker() -> bool:
     """Whether this process is the first of its training, the only one that writes; a lone process is."""
-    return bool(PartialState().is_main_process)
+    return bool(join_workers().is_main_process)
 
 
 class Run:
@@ -123,7 +131,7 @@ class Run:
         """
         if first_worker():
             self._begin(recipe, data, resume)
-        PartialState().wait_for_everyone()
+        join_workers().wait_for_everyone()
 
     def _begin(self, recipe: object, data: Mapping[str, str], resume: bool) -> None:
         about = {"recipe": _plain(recipe), "data": dict(data)}
@@ -190,6 +198,7 @@ def train(stage: Stage, config: LoopConfig, run: Run) -> None:
     `average_decay`, the figures are those of the running average of the weights, and it is the average that is kept.
     Several workers hold equal weights; the first one measures and writes.
     """
+    join_workers()
     accelerator = Accelerator(mixed_precision=config.precision)
     workers = Workers(accelerator)
     optimizer = torch.optim.AdamW(stage.groups(), weight_decay=config.weight_decay)
