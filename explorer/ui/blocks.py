@@ -6,6 +6,7 @@ own `Blocks.route` loads a whole new document for each page, which took 0.6 to 1
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from explorer.ui.theme import PLAIN
 
 if TYPE_CHECKING:
     from explorer.search import Explorer
+    from explorer.store import CorpusInfo
 
 PAGES = ("search", "results")  # as the address names them; the first is shown where it names none
 SWEEP = (60, 600)  # seconds: how often uploads nobody read are looked for, and how old they may get
@@ -32,7 +34,7 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
     `document.body.dataset.ready` says "yes" once it takes input.
     """
     with gr.Blocks(title=render.PRODUCT, analytics_enabled=False, delete_cache=SWEEP, fill_width=True) as blocks:
-        gr.HTML(render.header(explorer.corpus, PAGES), elem_id="top", js_on_load=HEADER_SHOWN, **PLAIN)
+        gr.HTML(render.header(_searchable(explorer), PAGES), elem_id="top", js_on_load=HEADER_SHOWN, **PLAIN)
         footer = render.footer(explorer.corpus, explorer.settings.encoder)
         bottom = gr.HTML(footer, elem_id="bottom", render=False, **PLAIN)
         search, measurements = SearchPage(explorer, bottom), ResultsPage(measured)
@@ -41,3 +43,11 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
         measurements.wire(blocks)
         blocks.load(fn=None, js=READY, api_visibility="private")
     return blocks
+
+
+def _searchable(explorer: Explorer) -> CorpusInfo:
+    """Return what the top line names: the corpus, or how many there are."""
+    corpora = explorer.corpora()
+    if len(corpora) == 1:
+        return corpora[0]
+    return replace(corpora[0], title=f"{len(corpora)} corpora", studies=sum(corpus.studies for corpus in corpora))

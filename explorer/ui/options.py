@@ -19,16 +19,30 @@ class Wanted:
     scope: Scope
     k: int
     filters: Filters
+    corpus: str | None = None  # None: the one that is searched where none is named
 
     @classmethod
-    def read(cls, encoder: object, scope: object, k: object, min_age: object, max_age: object, view: object) -> Wanted:
-        """Read the options as a browser sends them. Raises BadQuery for anything that the page does not offer."""
+    def read(
+        cls,
+        encoder: object,
+        scope: object,
+        k: object,
+        min_age: object,
+        max_age: object,
+        view: object,
+        corpus: object = None,
+    ) -> Wanted:
+        """Read the options as a browser sends them; `corpus` only where there are several.
+
+        Raises BadQuery for anything that the page does not offer.
+        """
         scopes = [name for name in SCOPES if name == scope]
         counts = [count for count in HOW_MANY if count == k]
         views = [sent for _, sent in VIEWS if sent == view]
         if not (scopes and counts and views):
             raise BadQuery("The page offers no such option. Reload it and choose again.")
-        return cls(str(encoder), scopes[0], counts[0], Filters(_years(min_age), _years(max_age), views[0] or None))
+        filters = Filters(_years(min_age), _years(max_age), views[0] or None)
+        return cls(str(encoder), scopes[0], counts[0], filters, None if corpus is None else str(corpus))
 
 
 def _years(text: object) -> int | None:

@@ -90,10 +90,19 @@ class SearchPage:
         self.scope = gr.Radio(list(SCOPES), value=SCOPES[0], label="Section searched", elem_id="scope")
         self.k = gr.Radio(list(HOW_MANY), value=settings.k, label="Hits", elem_id="k")
         self.view = gr.Radio(list(VIEWS), value="", label="View", elem_id="view")
+        self.corpus = self._lay_out_corpora()
         with gr.Row(elem_id="age"):
             # gr.Number cannot be empty in the browser: it would ask for an age of 0
             self.min_age = gr.Textbox(label="Age from", placeholder="any", max_length=3, max_lines=1, min_width=0)
             self.max_age = gr.Textbox(label="to", placeholder="any", max_length=3, max_lines=1, min_width=0)
+
+    def _lay_out_corpora(self) -> gr.Dropdown | None:
+        """A choice that is no choice is not shown."""
+        corpora = self.explorer.corpora()
+        if len(corpora) == 1:
+            return None
+        choices = [(f"{corpus.title} ({corpus.studies:,})", corpus.name) for corpus in corpora]
+        return gr.Dropdown(choices, value=corpora[0].name, label="Corpus", elem_id="corpus", filterable=False)
 
     def _lay_out_answer(self) -> None:
         with gr.Column(elem_id="answer"):
@@ -103,6 +112,7 @@ class SearchPage:
     def wire(self, blocks: gr.Blocks) -> None:
         """Connect the events to their answers. All wait in one line: there is one engine."""
         options = [self.encoder, self.scope, self.k, self.min_age, self.max_age, self.view]
+        options += [self.corpus] if self.corpus is not None else []
         film_parts = [self.film, self.film_acts, self.intake, self.drop, self.held]
         shown = [self.status, self.results, self.query, self.encoder, self.footer, self.asked, *film_parts]
         on = partial(gr.on, outputs=shown, trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME)
@@ -213,7 +223,7 @@ class SearchPage:
         except CxrError as error:
             yield {self.status: render.alert(error), self.results: ""}
             return
-        corpus = self.explorer.corpus
+        corpus = next(one for one in self.explorer.corpora() if one.name == result.corpus)
         yield {
             self.status: render.summary(result, corpus),
             self.results: render.answer(result),
@@ -230,13 +240,18 @@ class SearchPage:
         return wanted if wanted.encoder in able else replace(wanted, encoder=able[0])
 
     def _search(self, query: Query, wanted: Wanted, progress: Progress) -> SearchResult:
-        encoder, scope, k, filters = wanted.encoder, wanted.scope, wanted.k, wanted.filters
-        if query.image is not None:
-            return self.explorer.by_image(
-                query.image, encoder=encoder, scope=scope, k=k, filters=filters, progress=progress
-            )
-        return self.explorer.by_text(
-            query.text or "", encoder=encoder, scope=scope, k=k, filters=filters, progress=progress
+        ask = (
+            partial(self.explorer.by_text, query.text or "")
+            if query.image is None
+            else partial(self.explorer.by_image, query.image)
+        )
+        return ask(
+            encoder=wanted.encoder,
+            corpus=wanted.corpus,
+            scope=wanted.scope,
+            k=wanted.k,
+            filters=wanted.filters,
+            progress=progress,
         )
 
 

@@ -61,6 +61,10 @@ class FakeExplorer:
 
     corpus: CorpusInfo = CORPUS
     settings: Settings = field(default_factory=Settings)
+    others: tuple[CorpusInfo, ...] = ()
+
+    def corpora(self) -> tuple[CorpusInfo, ...]:
+        return (self.corpus, *self.others)
 
     def choices(self) -> tuple[SimpleNamespace, ...]:
         both, text = frozenset({"text", "image"}), frozenset({"text"})
@@ -89,6 +93,7 @@ class FakeExplorer:
         text: str,
         *,
         encoder: str,
+        corpus: str | None = None,
         scope: Scope = "report",
         k: int = 10,
         filters: Filters | None = None,
@@ -105,13 +110,15 @@ class FakeExplorer:
         if name == "bm25":
             hits = tuple(replace(one, score=20 - one.rank, closer_than=None) for one in hits)
         space = "words" if name == "bm25" else "report"
-        return SearchResult(Query(text=text), encoder, space, name, self.corpus.name, scope, hits, 0.137)
+        asked = corpus or self.corpus.name
+        return SearchResult(Query(text=text), encoder, space, name, asked, scope, hits, 0.137)
 
     def by_image(
         self,
         image: QueryImage,
         *,
         encoder: str = "pocket",
+        corpus: str | None = None,
         scope: Scope = "report",
         k: int = 10,
         filters: Filters | None = None,
@@ -119,7 +126,7 @@ class FakeExplorer:
     ) -> SearchResult:
         hits = tuple(hit(rank) for rank in range(1, k + 1))
         notes = ("Film and reports are aligned through findings, not through paired reports.",)
-        name = self.corpus.name
+        name = corpus or self.corpus.name
         return SearchResult(Query(image=image), encoder, "image", "cosine", name, scope, hits, 0.412, notes)
 
     def close(self) -> None:

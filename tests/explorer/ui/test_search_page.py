@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gradio as gr
 import pytest
-from made_explorer import FakeExplorer, film
+from made_explorer import CORPUS, FakeExplorer, film
 
 from explorer.types import Query
 from explorer.ui.search_page import SearchPage
@@ -105,3 +107,18 @@ def test_the_page_names_encoder_and_precision_in_the_footer(page):
 def test_an_error_nobody_foresaw_is_left_to_the_browser_to_tell(page):
     with pytest.raises(MemoryError):
         list(page.ask_text("break", *OPTIONS))
+
+
+def test_a_corpus_is_chosen_only_where_there_are_several(page):
+    assert page.corpus is None
+    other = replace(CORPUS, name="ours", title="Our hospital", licence="internal use", scopes={"report": 12})
+    with gr.Blocks():
+        several = SearchPage(FakeExplorer(others=(other,)), gr.HTML())
+    assert several.corpus.choices == [("Made-up reports (3,955)", "made-up"), ("Our hospital (3,955)", "ours")]
+    assert several.corpus.value == "made-up"
+
+    updates = list(several.ask_text("sm R PTX", *OPTIONS, "ours"))
+    assert "of 12 for this text" in last(updates, several.status)
+    assert "internal use" in last(updates, several.footer)
+    again = list(several.ask_again(Query(text="sm R PTX"), *OPTIONS, "made-up"))
+    assert "of 3,930 for this text" in last(again, several.status)
