@@ -26,7 +26,7 @@ def recipe(tiny_llama):
         lr_lora=3e-3,
         lr_pooling=3e-3,
         train_tokens=32,
-        chunk_tokens=64,
+        chunk_tokens=256,
     )
 
 
