@@ -42,6 +42,7 @@ FILMS = "multimodal"
 TASKS = ("1", "2", "3", "4", "5", FILMS)
 JUDGE = "minilm"  # embeds for EntSim and EmbSim of Task 5
 COMPARED = ("all", "unseen")  # parts on which rankers are compared
+NOT_COMPARED = "mean margin"  # in the units of each ranker's own scores
 Record = dict[str, Any]
 
 
@@ -193,7 +194,7 @@ def _compared(task: Task, found: Mapping[str, Sequence[Figure]]) -> list[Record]
         for mine in found[one]
         for its in found[other]
         if mine.part in COMPARED and (mine.part, mine.measure) == (its.part, its.measure)
-        if not (_at_ceiling(mine) or _at_ceiling(its))
+        if mine.measure != NOT_COMPARED and not (_at_ceiling(mine) or _at_ceiling(its))
     ]
     ps = [approximate_randomisation(mine.values, its.values, mine.statistic) for _, _, mine, its in pairs]
     return [

@@ -68,7 +68,7 @@ class Figure:
     part: str
     measure: str
     values: NDArray[np.float64]  # [n, m]: of each query what the measure is made of, in the order of the queries
-    chance: float  # what a ranker that guesses reaches
+    chance: float | None  # what a ranker that guesses reaches
     floor: float | None  # what an answer that ignores the query reaches
     shuffled: float | None  # what this ranker reaches when the labels of the bank are dealt out anew
     statistic: Statistic = the_mean

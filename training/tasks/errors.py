@@ -123,7 +123,7 @@ def _four_way(part: str, scores: Scores, familiar: Scores) -> list[Figure]:
         ("accuracy (strict)", found.strict, guessed, blind.strict, [one.strict for one in relabelled]),
         ("accuracy (tie-aware)", found.tie_aware, guessed, blind.tie_aware, [one.tie_aware for one in relabelled]),
         ("mean rank", found.rank, (1 + scores.shape[1]) / 2, blind.rank, [one.rank for one in relabelled]),
-        ("mean margin", found.margin, 0.0, None, [one.margin for one in relabelled]),
+        ("mean margin", found.margin, None, None, [one.margin for one in relabelled]),
     )
     return [
         Figure(part, measure, values[:, None], chance, _mean(floor), float(np.mean(shuffled)))

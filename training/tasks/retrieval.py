@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.corpora.base import Corpus
-from explorer.corpora.sections import without_redactions
+from explorer.corpora.sections import has_words, without_redactions
 from explorer.corpora.split import Split, in_split
 from explorer.language.variants import VariantMaker
 from explorer.metrics.retrieval import all_ranks, floor_at
-from explorer.store import has_words
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
 from training.tasks.base import Figure, Parts, Ranker, TaskCard
 from training.tasks.notes import Note

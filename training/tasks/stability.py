@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.corpora.base import Corpus
-from explorer.corpora.sections import scope_text, without_redactions
+from explorer.corpora.sections import has_words, scope_text, without_redactions
 from explorer.corpora.split import Split, in_split
 from explorer.language.agreement import agreements
 from explorer.language.findings import FindingsReader
 from explorer.metrics.overlap import bag_f1, off_diagonal_mean
-from explorer.store import has_words
 from explorer.types import Finding
 from models.interfaces import SEARCH_INSTRUCTION
 from training.tasks.base import Figure, Parts, Ranker, TaskCard
@@ -91,9 +90,10 @@ class StabilityTask:
 
 
 def stability(corpus: Corpus, split: Split, read: Sequence[Note]) -> StabilityTask:
-    """Build the task; notes in which no finding is read are left out, and parts of a single note."""
+    """Build the task; notes that state no finding, or only doubtful ones, are left out, and parts of a single note."""
     reader = FindingsReader.open()
-    asked = [(note, found) for note in read if (found := reader.read(note.long, ""))]
+    stated = [(note, [one for one in reader.read(note.long, "") if one.status != "uncertain"]) for note in read]
+    asked = [(note, found) for note, found in stated if found]  # with a doubtful finding no report can agree
     told = {without_redactions(scope_text(one.sections, "report")) for one in in_split(corpus.reports, split)}
     bank = tuple(sorted(filter(has_words, told)))
     reports = [reader.read(text, "") for text in bank]
@@ -113,8 +113,8 @@ def stability(corpus: Corpus, split: Split, read: Sequence[Note]) -> StabilityTa
 
 def _card(n: int, of: int, n_distinct: int) -> TaskCard:
     about = (
-        f"{n} notes in shorthand and in full ({of - n} of {of} state no finding and are left out), and the first {K} "
-        "reports of each. Stability: agreement of the findings of the two lists; overlap: reports in both; chance "
+        f"{n} notes in shorthand and in full ({of - n} of {of} state no sure finding and are left out), and the first "
+        f"{K} reports of each. Stability: agreement of the findings of the two lists; overlap: reports in both; chance "
         "of both: two different notes in full. Agreement: share of the note's findings that a report states alike."
     )
     return TaskCard("4 stability", "Same reports for both forms", about, "note in either form", "reports", n_distinct)

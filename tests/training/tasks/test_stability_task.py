@@ -38,7 +38,7 @@ def by_name(task, scores):
 
 def test_notes_without_a_finding_are_left_out_and_counted_and_parts_of_one_note_too(made):
     assert made.short == ("R PTX", "L eff", "CM")
-    assert "1 of 4 state no finding" in made.card.about
+    assert "1 of 4 state no sure finding" in made.card.about
     assert made.parts.keys() == {"all", "mixed"}
     assert made.card.n_distinct == len(made.bank) == 48
 
