@@ -142,7 +142,9 @@ def _index_build(parsed: argparse.Namespace, settings: Settings) -> None:
 
     check_encoder(settings.encoder)
     show = terminal_progress(sys.stderr)
-    store = preparing.build(settings, _order(parsed, Order(parsed.corpus)), show)
+    known = preparing.remembered(settings, parsed.corpus)
+    asked = Order(known.reader, known.place) if known else Order(parsed.corpus)
+    store = preparing.build(settings, _order(parsed, asked), show)
     settings = replace(settings, corpus=store.info.name)
     with closing(compose(settings)) as explorer:
         explorer.rebuild(settings.encoder, parsed.section, show)
@@ -189,7 +191,7 @@ def _index_info(parsed: argparse.Namespace, settings: Settings) -> None:
     for folder in Indexes(settings.cache).of(info.name):
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         print(f"  vectors {folder.name}  {size / 1e6:.1f} MB")
-    others = [other.info.name for other in preparing.prepared(settings) if other.info.name != info.name]
+    others = [other.info.name for other in preparing.prepared_beside(settings, info.name)]
     if others:
         print(f"  also prepared: {', '.join(others)}")
 

@@ -64,7 +64,7 @@ def compose(settings: Settings) -> Explorer:
     """
     check_encoder(settings.encoder)
     store = _store(settings)
-    beside = [one for one in preparing.prepared(settings) if one.info.name != store.info.name]
+    beside = preparing.prepared_beside(settings, store.info.name)
     others = [one for one in beside if any(one.info.scopes.values())]  # some have films only
     first = [choice for choice in _CHOICES if choice.name == settings.encoder]
     rest = [choice for choice in _CHOICES if choice.name != settings.encoder]

@@ -66,8 +66,8 @@ def add(settings: Settings, order: Order, progress: Progress = silent) -> tuple[
 
 
 def remembered(settings: Settings, name: str) -> Order | None:
-    """Return how a prepared corpus was asked for; None if it is not prepared, or does not say."""
-    with suppress(NotPrepared, UnknownCorpus):
+    """Return how a prepared corpus was asked for; None if it is not prepared, is damaged, or does not say."""
+    with suppress(StoreError, UnknownCorpus):
         origin = opened(settings, name).origin
         return Order.from_memory(origin) if origin else None
     return None
@@ -100,12 +100,12 @@ def opened(settings: Settings, name: str) -> ReportStore:
     return ReportStore.open(_known_folder(settings, name))
 
 
-def prepared(settings: Settings) -> list[ReportStore]:
-    """Return the prepared corpora, by name; one that is damaged is not among them."""
+def prepared_beside(settings: Settings, name: str) -> list[ReportStore]:
+    """Return the prepared corpora other than one, by name; what is damaged is not among them."""
     stores = []
-    for name in _names(settings):
+    for other in _names(settings):
         with suppress(StoreError):
-            stores.append(opened(settings, name))
+            stores += [opened(settings, other)] if other != name else []
     return stores
 
 

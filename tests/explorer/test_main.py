@@ -130,6 +130,8 @@ def test_a_table_goes_by_the_name_in_its_mapping(capsys, own_cache, tmp_path):
     assert (status, "Our hospital: 2 studies (internal use)" in out) == (0, True)
     status, out, _ = run(capsys, "search", "--corpus", "our-hospital", "--encoder", "bm25", "--text", "clear", "--json")
     assert json.loads(out)["hits"][0]["id"] == "our-hospital:B2"
+    status, out, _ = run(capsys, "index", "build", "--corpus", "our-hospital", "--encoder", "bm25")
+    assert (status, "left out: no findings and no impression: kept, but not searched  1" in out) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,7 @@ def test_corpora_lie_side_by_side_and_are_searched_by_name(explorer, settings, t
     both = over(settings, towers, preparing.opened(settings, "our-hospital"))
 
     assert [corpus.name for corpus in both.corpora()] == ["mimic-cxr", "our-hospital"]
-    assert [store.info.name for store in preparing.prepared(settings)] == ["mimic-cxr", "our-hospital"]
+    assert [store.info.name for store in preparing.prepared_beside(settings, "mimic-cxr")] == ["our-hospital"]
     result = both.by_text("Clear lungs.", encoder="letters", corpus="our-hospital")
     assert (result.corpus, result.hits[0].report.id) == ("our-hospital", "our-hospital:B2")
     assert both.by_text("Clear lungs.", encoder="letters").corpus == "mimic-cxr"
@@ -238,9 +238,12 @@ def test_a_name_is_never_a_path(explorer, settings, name):
     assert preparing.opened(settings, "mimic-cxr").info.studies == 3
 
 
-def test_a_damaged_corpus_is_not_among_the_prepared_ones(explorer, settings):
+def test_a_damaged_corpus_is_not_offered_and_building_it_repairs_it(explorer, settings, order):
     next(settings.cache.rglob("reports.sqlite")).write_bytes(b"?")
-    assert preparing.prepared(settings) == []
+    assert preparing.prepared_beside(settings, "openi") == []
+    assert preparing.remembered(settings, "mimic-cxr") is None
+    assert preparing.build(settings, order).info.studies == 3
+    assert [store.info.name for store in preparing.prepared_beside(settings, "openi")] == ["mimic-cxr"]
 
 
 def test_progress_ends_at_one_and_names_the_corpus_only(settings, order):
