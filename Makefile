@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 CASES := tests/explorer/language
+# Every process that starts would compile the same modules again where the environment forbids to keep them.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test test-browser test-slow check bench language-report pictures
 

@@ -12,7 +12,7 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 
 # The quick suite judges a change, so it must not fail by a draw that has nothing to do with it: it tries the same
 # examples every time, however slow the machine. New ones are looked for by `make test-slow`, which asks for "explore".
-settings.register_profile("quick", derandomize=True, deadline=None)
+settings.register_profile("quick", max_examples=50, derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=1_000, deadline=None)
 settings.load_profile("quick")
 

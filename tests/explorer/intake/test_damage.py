@@ -39,6 +39,8 @@ HERE = ("explicit", "implicit", "RLE", "PNG", "plain JPEG")
 SANDBOXED = ("JPEG", "JPEG Lossless", "JPEG-LS", "JPEG 2000")
 # In-process runs must be bounded too: no memory limit of a child protects them.
 SMALL = Limits(pixels=4_000_000, decoded_bytes=16 * MEGABYTE)
+FILM = file_of(dataset(wedge(8, False), 8))
+HEADER = FILM[: FILM.index(b"\x08\x00\x16\x00")]
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +103,7 @@ def test_one_damage_of_every_other_kind_is_survived_in_the_sandbox(seeds: dict[s
 @pytest.mark.filterwarnings("ignore")
 @given(st.binary(max_size=600))
 def test_any_bytes_behind_a_dicom_header_are_survived(noise: bytes) -> None:
-    whole = file_of(dataset(wedge(8, False), 8))
-    survives(whole[: whole.index(b"\x08\x00\x16\x00")] + noise)
+    survives(HEADER + noise)
 
 
 @pytest.mark.fuzz
@@ -137,4 +138,4 @@ def test_a_panic_outside_exception_is_a_damaged_file(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("explorer.intake.decode.read_dicom", panic)
     with pytest.raises(IntakeError, match="damaged"):
-        decode(file_of(dataset(wedge(8, False), 8)), Limits())
+        decode(FILM, Limits())

