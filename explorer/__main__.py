@@ -1,4 +1,4 @@
-"""The command line: search, expand, index, doctor. Errors are one line on stderr and exit status 2.
+"""The command line: search, expand, index, fetch, doctor. Errors are one line on stderr and exit status 2.
 
 Ctrl-C ends a command with exit status 130; what it made so far is kept, and the same command goes on from there.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -28,6 +29,7 @@ from explorer.types import SCOPES, SearchResult
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here asks the hub; no library shall either
     parsed = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace, Settings], None] = parsed.command
     try:
@@ -64,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     expand.set_defaults(command=_expand)
 
     _add_index(commands.add_parser("index", help="reports and vectors prepared on this machine"), shared)
+
+    fetch = commands.add_parser("fetch", help="bring published weights here; the one command that connects out")
+    fetch.add_argument("name", help="of the encoder, as `doctor` lists it")
+    fetch.add_argument("--from", dest="given", type=Path, metavar="FILE|FOLDER", help="take them from here instead")
+    fetch.set_defaults(command=_fetch, corpus=defaults.corpus, encoder=defaults.encoder)
 
     doctor = commands.add_parser("doctor", parents=[shared], help="what is installed, loaded, missing, and what to do")
     doctor.set_defaults(command=_doctor)
@@ -206,16 +213,20 @@ def _order(parsed: argparse.Namespace, known: Order) -> Order:
     )
 
 
+def _fetch(parsed: argparse.Namespace, settings: Settings) -> None:
+    from explorer.compose import fetch_weights
+
+    still = fetch_weights(settings, parsed.name, parsed.given, print, terminal_progress(sys.stderr))
+    print(still or f"Ready: `python app.py --encoder {parsed.name}`.")
+
+
 def _doctor(parsed: argparse.Namespace, settings: Settings) -> None:
     from explorer.doctor import examine
 
     healthy = True
     for line in examine(settings):
         healthy = healthy and line.fine
-        print(
-            f"{'ok  ' if line.fine else 'MISS'}  {line.what}: {line.state}"
-            + (f"  → {line.remedy}" if line.remedy else "")
-        )
+        print(f"{line.mark:<4}  {line.what}: {line.state}" + (f"  → {line.remedy}" if line.remedy else ""))
     if not healthy:
         raise CxrError("Something is missing; the arrows above say what to do.")
 

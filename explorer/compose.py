@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from explorer import preparing
 from explorer.corpora import openi
-from explorer.errors import NotPrepared
+from explorer.errors import NotPrepared, UnknownTower, WeightsMissing
+from explorer.progress import Progress
 from explorer.search import WORDS, Explorer, RankerChoice, chosen
 from explorer.settings import Settings
 from explorer.store import ReportStore
 
 if TYPE_CHECKING:
-    from models.interfaces import Dual, TextEncoder
+    from models.interfaces import Dual, TextEncoder, WeightsSource
 
+Say = Callable[[str], object]
+
+_TEXT, _FILMS = frozenset[Literal["text", "image"]](("text",)), frozenset[Literal["text", "image"]](("image",))
 _CHOICES = (
-    RankerChoice("pocket", "pocket: LLM tower, trained here", frozenset(("text", "image")), ""),
-    RankerChoice("base", "base: the same LLM, untrained", frozenset(("text",)), "untrained"),
-    RankerChoice("minilm", "minilm: general BERT, untouched", frozenset(("text",)), "baseline"),
-    RankerChoice(WORDS, "bm25: words only, no model", frozenset(("text",)), "baseline"),
+    RankerChoice("pocket", "pocket: LLM tower, trained here", _TEXT | _FILMS, ""),
+    RankerChoice("llm2vec4cxr", "llm2vec4cxr: the paper's 1B LLM tower", _TEXT, ""),
+    RankerChoice("llm2vec4cxr-mean", "llm2vec4cxr-mean: the same, pooled by mean", _TEXT, ""),
+    RankerChoice("llm2clip4cxr", "llm2clip4cxr: the paper's tower for radiographs", _FILMS, ""),
+    RankerChoice("base", "base: the LLM of pocket, untrained", _TEXT, "untrained"),
+    RankerChoice("bert4cxr", "bert4cxr: BERT, trained here in the same way", _TEXT, "baseline"),
+    RankerChoice("minilm", "minilm: general BERT, untouched", _TEXT, "baseline"),
+    RankerChoice("bert-base", "bert-base: BERT of general English", _TEXT, "baseline"),
+    RankerChoice("biomedbert", "biomedbert: BERT of PubMed articles", _TEXT, "baseline"),
+    RankerChoice("bioclinicalbert", "bioclinicalbert: BERT of clinical notes", _TEXT, "baseline"),
+    RankerChoice("clinicalbert", "clinicalbert: BERT of health records", _TEXT, "baseline"),
+    RankerChoice("cxr-bert", "cxr-bert: BERT of PubMed and MIMIC", _TEXT, "baseline"),
+    RankerChoice("cxr-bert-specialized", "cxr-bert-specialized: aligned with films", _TEXT, "baseline"),
+    RankerChoice(WORDS, "bm25: words only, no model", _TEXT, "baseline"),
 )
+
+
+@dataclass(frozen=True)
+class TowerState:
+    """A tower as this machine has it."""
+
+    name: str
+    lacking: str  # what it lacks here and what to do, "" if it can be loaded
+    source: WeightsSource | None  # None: it comes with the product
 
 
 class LoadedTowers:
@@ -60,20 +87,86 @@ def compose(settings: Settings) -> Explorer:
         NotPrepared: it has to be read first: `python -m explorer index build`.
         CorpusMissing: the source is not on this machine.
         UnknownTower: no encoder has the name in the settings.
+        WeightsMissing: its weights are not on this machine.
         Damaged: what was prepared does not match its manifest; `python -m explorer index build` makes it anew.
     """
     check_encoder(settings.encoder)
     store = _store(settings)
     beside = preparing.prepared_beside(settings, store.info.name)
     others = [one for one in beside if any(one.info.scopes.values())]  # some have films only
-    first = [choice for choice in _CHOICES if choice.name == settings.encoder]
-    rest = [choice for choice in _CHOICES if choice.name != settings.encoder]
+    ready = [choice for choice in _CHOICES if not _lacking(choice.name)]
+    first = [choice for choice in ready if choice.name == settings.encoder]
+    rest = [choice for choice in ready if choice.name != settings.encoder]
     return Explorer(settings, store, LoadedTowers(), (*first, *rest), others)
 
 
 def check_encoder(name: str) -> None:
-    """Raise UnknownTower, with the known ones, if no encoder has that name."""
-    chosen(_CHOICES, name)
+    """Raise UnknownTower, with the known ones, if no encoder has that name; WeightsMissing if it is not here."""
+    if lacking := _lacking(chosen(_CHOICES, name).name):
+        raise WeightsMissing(lacking)
+
+
+def towers() -> tuple[TowerState, ...]:
+    """Return every known tower, whether it is on this machine, and where it is fetched from."""
+    from models.registry import source
+
+    names = [choice.name for choice in _CHOICES if choice.name != WORDS]
+    return tuple(TowerState(name, _lacking(name), source(name)) for name in names)
+
+
+def load(name: str) -> str:
+    """Load a tower and return its precision and device. Raises TowerError."""
+    from models.registry import load_dual, load_text_encoder, names
+
+    info = (load_text_encoder(name) if name in names() else load_dual(name).text).info
+    return f"{info.precision} on {info.device}"
+
+
+def graphics_card() -> str:
+    """Return the name of the GPU that towers would run on, "" where there is none."""
+    from models.registry import graphics_card as found
+
+    return found()
+
+
+def fetch_weights(settings: Settings, name: str, given: Path | None, say: Say, progress: Progress) -> str:
+    """Bring the weights of a tower to this machine.
+
+    Args:
+        settings: where the cache is.
+        name: of the tower.
+        given: a file or a folder to take them from; None to download them.
+        say: gets lines for a person.
+        progress: gets a file and the share of it that is here.
+
+    Returns:
+        What the tower still lacks, in words; "" if it can be used.
+
+    Raises:
+        UnknownTower: nothing of that name is fetched.
+        FetchError, WeightsMissing, WeightsDamaged: see `explorer.fetch`.
+    """
+    from explorer.fetch import fetch, take
+    from models.registry import install, is_whole
+
+    known = {state.name: state.source for state in towers()}
+    source = known.get(name)
+    if source is None:
+        fetched = ", ".join(one for one in known if known[one])
+        raise UnknownTower(f"There is nothing to fetch for {name!r}. Weights are fetched for: {fetched}.")
+    if given is not None:
+        take(source, given, settings.cache, partial(install, name), say)
+    elif is_whole(name):
+        say(f"{source.name} is here already, and whole.")
+    else:
+        fetch(source, settings.cache / "incoming" / source.name, partial(install, name), say, progress)
+    return _lacking(name)
+
+
+def _lacking(name: str) -> str:
+    from models.registry import missing
+
+    return "" if name == WORDS else missing(name)
 
 
 def _store(settings: Settings) -> ReportStore:

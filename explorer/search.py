@@ -49,7 +49,8 @@ def chosen(choices: Sequence[RankerChoice], name: str) -> RankerChoice:
     for choice in choices:
         if choice.name == name:
             return choice
-    raise UnknownTower(f"There is no encoder {name!r}. Known: {', '.join(choice.name for choice in choices)}.")
+    known = ", ".join(choice.name for choice in choices)
+    raise UnknownTower(f"There is no encoder {name!r}. Known: {known}. `python -m explorer doctor` tells of each.")
 
 
 class Towers(Protocol):
@@ -107,9 +108,11 @@ class Explorer:
 
     def describe(self, encoder: str) -> str:
         """Return a ranker's name, precision and device, e.g. "pocket · bf16 · cpu"; loads the tower if needed."""
-        if self.choice(encoder).name == WORDS:
+        choice = self.choice(encoder)
+        if choice.name == WORDS:
             return f"{WORDS} · words only"
-        info = self._towers.text(encoder).info
+        reads_text = "text" in choice.kinds
+        info = (self._towers.text(choice.name) if reads_text else self._towers.dual(choice.name).text).info
         return f"{info.name} · {info.precision} · {info.device}"
 
     def expand(self, text: str) -> Expansion:
@@ -135,11 +138,12 @@ class Explorer:
         """Return the k studies whose text in `scope` is nearest to the text as typed.
 
         Raises:
-            BadQuery: the text is empty, too long, or cannot be text.
+            BadQuery: the text is empty, too long, or cannot be text; or the encoder is one for radiographs only.
             UnknownCorpus: no such corpus is prepared.
             TowerError: the encoder is unknown or cannot be loaded.
         """
         self._check_text(text)
+        self._check_reads(encoder, "text")
         query, store = Query(text=text), self._named(corpus)
         if self.choice(encoder).name == WORDS:
             asked = _Asked(query, store.info.name, scope, k, filters)
@@ -168,9 +172,7 @@ class Explorer:
             UnknownCorpus: no such corpus is prepared.
             TowerError: the encoder is unknown or cannot be loaded.
         """
-        if "image" not in self.choice(encoder).kinds:
-            able = ", ".join(choice.name for choice in self._choices if "image" in choice.kinds)
-            raise BadQuery(f"The encoder {encoder} reads no radiographs. Choose one that does: {able}.")
+        self._check_reads(encoder, "image")
         store = self._named(corpus)
         dual = self._towers.dual(encoder)
         index = self._index(store, dual.text, scope, progress)
@@ -211,8 +213,8 @@ class Explorer:
         choice = self.choice(encoder)
         if choice.name == WORDS:
             return []
-        towers = [self._towers.text(choice.name)]
-        return [*towers, self._towers.dual(choice.name).text] if "image" in choice.kinds else towers
+        texts = [self._towers.text(choice.name)] if "text" in choice.kinds else []
+        return [*texts, self._towers.dual(choice.name).text] if "image" in choice.kinds else texts
 
     def _dense(self, asked: _Asked, info: EncoderInfo, ranker: Ranker) -> SearchResult:
         notes = (f"{info.note[0].upper()}{info.note[1:]}.",) if info.note else ()
@@ -242,6 +244,12 @@ class Explorer:
             replace(hit, report=report, agreement=agreements(asked, report.findings))
             for hit, report in zip(hits, read, strict=True)
         )
+
+    def _check_reads(self, encoder: str, kind: Literal["text", "image"]) -> None:
+        if kind not in self.choice(encoder).kinds:
+            what = "texts" if kind == "text" else "radiographs"
+            able = ", ".join(choice.name for choice in self._choices if kind in choice.kinds)
+            raise BadQuery(f"The encoder {encoder} reads no {what}. Choose one that does: {able}.")
 
     def _check_text(self, text: str) -> None:
         limit = self.settings.limits.query_characters

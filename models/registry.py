@@ -75,6 +75,8 @@ def source(name: str) -> WeightsSource | None:
 
 def graphics_card() -> str:
     """Return the name of the GPU that towers would run on, "" where there is none."""
+    if find_spec("torch") is None:
+        return ""
     import torch
 
     return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else ""

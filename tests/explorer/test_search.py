@@ -222,6 +222,39 @@ def test_a_number_of_hits_out_of_range_is_refused(explorer, k):
         explorer.by_text("clear", encoder="bm25", k=k)
 
 
+class LongVectors:
+    """Texts and films of one space, neither of unit length: a later report counts more."""
+
+    info = replace(INFO, name="films", space="image", score="clip_raw", revision="r3")
+
+    def encode(self, texts, instruction=""):
+        return np.array([[3.0 if "Nodule" in text else 1.0, 1.0, 0, 0] for text in texts], dtype=np.float32)
+
+
+class LongFilms(LongVectors):
+    def encode(self, images):
+        return np.tile(np.array([2, 1, 0, 0], dtype=np.float32), (len(images), 1))
+
+
+def test_an_encoder_for_films_only_keeps_its_own_score_and_reads_no_texts(tmp_path, towers):
+    towers.dual = lambda name: Dual(LongVectors(), LongFilms())
+    store = ReportStore.build(tmp_path / "store", Corpus("ours", "Ours", "CC0", "us", "0" * 64, REPORTS))
+    choices = (*CHOICES, RankerChoice("films", "films", frozenset(("image",)), ""))
+    explorer = Explorer(Settings(encoder="films", cache=tmp_path), store, towers, choices)
+    try:
+        explorer.prepare("text")  # nothing to prepare
+        result = explorer.by_image(film(), encoder="films", k=2)
+        with pytest.raises(BadQuery, match="films reads no texts. Choose one that does: words, bm25"):
+            explorer.by_text("nodule", encoder="films")
+        assert explorer.describe("films") == "films · fp32 · cpu"
+        explorer.rebuild("films", "report")
+    finally:
+        explorer.close()
+    assert towers.one.asked == []
+    assert result.score_name == "clip_raw"
+    assert [(hit.report.id, hit.score) for hit in result.hits] == [("ours:5", 7.0), ("ours:1", 3.0)]
+
+
 def test_an_unknown_encoder_is_answered_with_the_known_ones(explorer):
     with pytest.raises(UnknownTower, match="words, bm25"):
         explorer.by_text("clear", encoder="nobody")
