@@ -43,7 +43,7 @@ def by_hand(index, query, k, allowed=None):
     """Brute force: every score, then sort by score and id. Rounded, so that equal rows tie."""
     scores = (index.vectors.astype(np.float64) @ query.astype(np.float64)).round(12)
     ids = [group[0] for group in index.studies]
-    order = sorted(range(len(ids)), key=lambda row: (-scores[row], ids[row]))
+    order = np.lexsort((np.array(ids), -scores))
     return [ids[row] for row in order if allowed is None or ids[row] in allowed][:k]
 
 
