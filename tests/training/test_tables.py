@@ -1,28 +1,39 @@
 from __future__ import annotations
 
-from training.tables import readme_with, tables
+import json
+
+from training import tables
+from training.tables import films_tables, paper_table, readme_with, rewrite_readme, text_table
 
 
-def interval(mean):
-    return {"mean": mean, "low": mean - 0.01, "high": mean + 0.01, "n": 9}
+def row(task, measure, encoder, value, part="all"):
+    about = {"task": task, "measure": measure, "encoder": encoder, "part": part, "n": 9}
+    return {**about, "value": value, "low": value - 0.01, "high": value + 0.01, "floor": 0.05, "chance": 0.002}
 
 
-def part(first):
-    ranks = {"1": first, "5": first + 0.1, "10": first + 0.2}
-    recall = {k: interval(value) for k, value in ranks.items()}
-    return {"n": 9, "recall": recall, "floor": dict.fromkeys(ranks, 0.05), "chance": dict.fromkeys(ranks, 0.002)}
-
-
-ROWS = [
-    {
-        "task": "2",
-        "split": "test",
-        "encoder": "toy",
-        "revision": "0123456789",
-        "precision": "bf16",
-        "n_distinct": 7,
-        "figures": {"all": part(0.3), "unseen": {**part(0.2), "n": 4}, "seen": part(0.5)},
-    },
+TEXT = {
+    "split": "test",
+    "measured": "2026-01-02",
+    "encoders": [
+        {"name": "toy", "revision": "0123456789", "precision": "bf16", "pooling": "mean"},
+        {"name": "bm25", "revision": "", "precision": "", "pooling": ""},
+    ],
+    "rows": [
+        row("2", "recall@1", "toy", 0.3),
+        row("2", "recall@1", "bm25", 0.1),
+        row("2", "recall@10", "toy", 0.6, part="unseen"),
+        {**row("4 stability", "agreement@10 short", "bm25", 0.2), "floor": None},
+    ],
+}
+PAPER = {
+    "source": "Somebody, 2025",
+    "why_not_the_same": "Other tests.",
+    "rows": [
+        {"task": "2", "measure": "recall@1", "encoder": "LLM", "value": 0.2},
+        {"task": "5", "measure": "RadGraph F1", "encoder": "LLM", "value": 0.4},
+    ],
+}
+FILMS = [
     {
         "task": "multimodal",
         "split": "test",
@@ -31,22 +42,37 @@ ROWS = [
         "precision": "fp32",
         "reports": 11,
         "figures": {
-            "all": {"films": 5, "patients": 3, "precision@5": interval(0.6), "chance": 0.4, "floor": 0.5},
+            "all": {
+                "films": 5,
+                "patients": 3,
+                "precision@5": {"mean": 0.6, "low": 0.59, "high": 0.61, "n": 3},
+                "chance": 0.4,
+                "floor": 0.5,
+            },
         },
     },
 ]
 
 
 def test_every_figure_is_shown_with_interval_floor_and_chance():
-    shown = tables(ROWS)
-    assert "test split: 9 studies, 7 distinct impressions; the impression of 4 studies does not occur" in shown
-    assert (
-        "| toy | 0.300 (0.290–0.310) | 0.400 (0.390–0.410) | 0.500 (0.490–0.510) | 0.200 (0.190–0.210) "
-        "| 0.400 (0.390–0.410) | bf16 | 01234567 |" in shown
-    )
-    assert "| *floor: the commonest answers* | 0.050 | 0.050 | 0.050 | 0.050 | 0.050 |  |  |" in shown
-    assert "| *chance* | 0.002 | 0.002 | 0.002 | 0.002 | 0.002 |  |  |" in shown
-    assert "| all | 3 | 5 | 0.600 (0.590–0.610) | 0.500 | 0.400 |" in shown
+    shown = text_table(TEXT)
+    assert "on the test split, measured 2026-01-02" in shown
+    assert "| task | n | toy | bm25 | *floor* | *chance* |" in shown
+    assert "| 2 · findings → impression, R@1 | 9 | 0.300 (0.290–0.310) | 0.100 (0.090–0.110) | 0.050 | 0.002 |" in shown
+    assert "| 2 · impression unseen in training, R@10 | 9 | 0.600 (0.590–0.610) | – | 0.050 | 0.002 |" in shown
+    assert "| – | 0.200 (0.190–0.210) | – | 0.002 |" in shown
+    assert "`toy` bf16, mean, 01234567." in shown
+
+
+def test_the_papers_figures_stand_apart_in_italics_with_the_reason():
+    shown = paper_table(PAPER)
+    assert "Other tests." in shown
+    assert "| *LLM* | *0.200* |" in shown
+    assert "0.4" not in shown  # a metric that is not ours
+
+
+def test_films_are_shown_with_interval_floor_and_chance():
+    assert "| all | 3 | 5 | 0.600 (0.590–0.610) | 0.500 | 0.400 |" in films_tables(FILMS)
 
 
 def test_only_what_stands_between_the_marks_is_replaced():
@@ -54,3 +80,20 @@ def test_only_what_stands_between_the_marks_is_replaced():
     once = readme_with(before, "new")
     assert once == "# Title\n<!-- measured: begin -->\nnew\n<!-- measured: end -->\nAfter.\n"
     assert readme_with(once, "new") == once
+
+
+def test_the_readme_holds_the_tables_of_the_files_that_are_there(tmp_path, monkeypatch):
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- measured: begin --><!-- measured: end -->", encoding="utf-8")
+    (tmp_path / "text.json").write_text(json.dumps(TEXT), encoding="utf-8")
+    (tmp_path / "paper.json").write_text(json.dumps(PAPER), encoding="utf-8")
+    monkeypatch.setattr(tables, "README", readme)
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    rewrite_readme()
+    assert text_table(TEXT) + "\n\n" + paper_table(PAPER) in readme.read_text(encoding="utf-8")
+
+
+def test_the_shipped_readme_shows_the_shipped_results():
+    text = tables.README.read_text(encoding="utf-8")
+    for name, table in (("text.json", text_table), ("paper.json", paper_table), ("multimodal.json", films_tables)):
+        assert table(json.loads((tables.RESULTS / name).read_text(encoding="utf-8"))) in text, name
