@@ -25,8 +25,10 @@ from models.catalogue import TOKENIZER
 from models.checkpoint import TENSORS, open_checkpoint
 from models.hub import open_hub_folder
 from models.interfaces import ImageEncoder, TextEncoder, WeightsDamaged, WeightsMissing
+from models.precision import place
 from models.published import published_encoder
 from models.published_dual import checkpoint_file, keep_dual, open_published_dual
+from models.text import pad
 from models.vision import EvaConfig, EvaTower, centre_of_film, normalised_as_clip
 
 PROMPT = "Retrieve the image that best matches the following report."
@@ -112,8 +114,6 @@ def test_reports_are_read_with_the_adapter_and_projected(dual, tmp_path):
             merged[f"model.{target}.weight"] += 2.0 * up @ down
     reference = published_encoder("tiny", write_text_tower(tmp_path / "merged", merged), CPU)
     pairs = [([0, *before], own) for before, own in (_bytes(note) for note in NOTES)]
-    from models.text import pad
-
     with torch.inference_mode():
         pooled = reference._tower(pad(pairs))
         shape = (pooled.shape[-1],)
@@ -150,6 +150,19 @@ def test_vectors_never_depend_on_batch_mates(dual):
     assert np.abs(dual.text.encode(texts, PROMPT) - alone).max() < 1e-4
     alone = np.concatenate([dual.image.encode([film]) for film in films])
     assert np.abs(dual.image.encode(films) - alone).max() < 1e-4
+
+
+def test_in_bf16_both_sides_stay_near(folder, text, dual):
+    rough = opened(folder, text, place("bf16", "cpu"))
+    for exact, near in (
+        (dual.text.encode(NOTES, PROMPT), rough.text.encode(NOTES, PROMPT)),
+        (dual.image.encode(FILMS), rough.image.encode(FILMS)),
+    ):
+        cosines = (exact * near).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(near, axis=1)
+        assert cosines.min() > 0.99
+        assert np.abs(exact - near).max() > 0
+    assert rough.text.info.precision == "bf16"
+    assert rough.text.info.revision != dual.text.info.revision
 
 
 def test_the_scale_is_kept_and_not_applied(folder):
