@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.checkpoint import Checkpoint, digest_of
+from models.checkpoint import Checkpoint, below, digest_of
 from models.interfaces import Dual, EncoderInfo, Vectors
 from models.precision import Placement
 from models.text import DecoderTextEncoder, ReportTower, TextTokenizer
@@ -105,10 +105,10 @@ def open_dual(
     """
     about = trained.manifest["dual"]
     config = DualConfig(VisionConfig(**about["vision"]), about["text_dim"], about["dim"])
-    tensors = {key: value.float() for key, value in trained.tensors().items()}
+    tensors = trained.tensors()
     projection, side = TextProjection(config), ImageSide(config)
-    projection.load_state_dict(_below(tensors, "projection."))
-    side.load_state_dict(_below(tensors, "image."))
+    projection.load_state_dict(below(tensors, "projection."))
+    side.load_state_dict(below(tensors, "image."))
     revision = digest_of(text.revision, trained.revision, json.dumps(about, sort_keys=True))
     shared = replace(text, space="image", dim=config.dim, revision=revision, note=trained.manifest["note"])
     return Dual(
@@ -120,7 +120,3 @@ def open_dual(
 def film_side_of(shared: EncoderInfo) -> EncoderInfo:
     """Return the description of the image side of a shared space from that of its text side."""
     return replace(shared, max_tokens=0, instructed=False, pooling="")
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

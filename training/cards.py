@@ -3,7 +3,7 @@
     python -m training.cards
 
 Figures come from the tower's manifest and assets/results/text.json; figures by age and view are measured here, on the
-test split. Nothing else is written into a card but what `ABOUT` says.
+test split. A tower whose weights are not in this copy has no card.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from explorer.corpora.split import in_split
 from explorer.metrics.retrieval import answer_ranks
 from explorer.metrics.significance import bootstrap
 from explorer.types import Report
-from models.checkpoint import open_checkpoint, write_atomically
+from models.checkpoint import MANIFEST, open_checkpoint, write_atomically
 from models.interfaces import TextEncoder
 from models.registry import ASSETS, load_text_encoder
 from training.tasks.retrieval import RetrievalTask, findings_to_impression
@@ -34,16 +34,10 @@ RESULTS = ASSETS / "results" / "text.json"
 TOWERS = ("pocket", "bert4cxr")
 LEAST = 30  # studies of a subgroup that has a row
 AGES = ((0, 39), (40, 59), (60, 79), (80, 120))
-ABOUT = {
-    "pocket": "SmolLM2-135M's first twelve layers with low-rank adapters, bidirectional attention, states of several "
-    "depths pooled by mean, whitened and added. The default encoder of CXR Report Explorer.",
-    "bert4cxr": "all-MiniLM-L6-v2 with low-rank adapters, trained on the same reports with the same objectives, steps "
-    "and batches as `pocket`: the baseline that it is compared with.",
-}
 LIMITS = """\
 - It retrieves other patients' reports. It is not a diagnostic device and says nothing about a patient.
-- It was trained and measured on one collection of one state's hospitals, in English, mostly of adults, four in ten of
-  them without a finding. Other hospitals' reports, other languages and children were not measured.
+- It was trained and measured on one collection of one state's hospitals, in English, mostly of adults, a third of
+  them coded normal. Other hospitals' reports, other languages and children were not measured.
 - The shorthand it learned from was made by rules from reports, and the notes it is measured on were written for this
   project: neither stands for every ward.
 - Measured by one run with one seed. The intervals are over studies, not over runs."""
@@ -103,7 +97,7 @@ def _recall(ranks: NDArray[np.int64], k: int) -> str:
 def card(name: str, manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], groups: Sequence[Subgroup]) -> str:
     """Return a model card in Markdown."""
     parts = [
-        f"# {name}\n\n{ABOUT[name]}",
+        f"# {name}\n\n{_made_of(manifest)}",
         f"- Base: {manifest['base']}\n- Trained on: {manifest['trained_on']}; no test or validation study took part\n"
         f"- Licence of these weights: {manifest['licence']}",
         "## How it was made\n\n" + "\n".join(_stage(stage) for stage in manifest["stages"]),
@@ -113,6 +107,16 @@ def card(name: str, manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any
         f"## Limits\n\n{LIMITS}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _made_of(manifest: Mapping[str, Any]) -> str:
+    tower = manifest["tower"]
+    depths = f", states after layers {', '.join(map(str, tower['depths']))}" if tower.get("depths") else ""
+    whitened = ", whitened" if tower["whitening"] else ""
+    return (
+        f"The first {tower['layers']} layers of {manifest['base']} with low-rank adapters, {tower['attention']} "
+        f"attention{depths}, pooled by {tower['pooling'].replace('_', ' ')}{whitened}."
+    )
 
 
 def _stage(stage: Mapping[str, Any]) -> str:
@@ -132,11 +136,16 @@ def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     for row in rows:
         if row["encoder"] == name and row["part"] in ("all", "unseen"):
-            floor = "–" if row["floor"] is None else f"{row['floor']:.3f}"
             cells = (row["task"], row["part"], row["measure"], row["n"], f"{row['value']:.3f}")
             interval = f"{row['low']:.3f}–{row['high']:.3f}"
-            lines.append(f"| {' | '.join(map(str, cells))} | {interval} | {row['chance']:.3f} | {floor} |")
+            lines.append(
+                f"| {' | '.join(map(str, cells))} | {interval} | {_or_dash(row['chance'])} | {_or_dash(row['floor'])} |"
+            )
     return "\n".join(lines)
+
+
+def _or_dash(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _by_group(groups: Sequence[Subgroup]) -> str:
@@ -148,10 +157,14 @@ def main() -> None:
     """Write the cards beside the weights."""
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
     corpus = openi.read()
-    for name in TOWERS:
+    for name in filter(_is_here, TOWERS):
         manifest = open_checkpoint(ASSETS / name / "text").manifest
         text = card(name, manifest, rows, subgroups(corpus, load_text_encoder(name)))
         write_atomically(ASSETS / name / "MODEL_CARD.md", partial(_write, text))
+
+
+def _is_here(name: str) -> bool:
+    return (ASSETS / name / "text" / MANIFEST).is_file()
 
 
 def _write(text: str, target: Path) -> None:

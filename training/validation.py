@@ -5,7 +5,7 @@ Task 4 and Task 3 stay unseen here: the project's notes and the error templates 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,10 +16,10 @@ from explorer.language.sentences import sentences
 from explorer.language.shorthand import Shortener
 from explorer.metrics.retrieval import answer_ranks
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
+from training.tasks.base import Encode, score
 from training.tasks.retrieval import RetrievalTask, findings_to_impression, prior_omitted
 from training.texts import Told, told
 
-Encode = Callable[[Sequence[str], str], np.ndarray]  # texts, instruction → [n, d] unit rows
 SEED = 4096
 
 
@@ -42,23 +42,19 @@ class Validation:
             instructed: whether its queries carry an instruction.
         """
         search, summarize = (SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION) if instructed else ("", "")
-        summaries = self._ranks(self._summaries, encode, summarize)
-        unseen = summaries[self._summaries.parts["unseen"]]
+        summaries = _recalls(self._summaries, encode, instructed)
         short, long = (encode(texts, search if part == 0 else "") for part, texts in enumerate(self._notes))
         notes = answer_ranks(short @ long.T, np.arange(len(short)))
         figures = {
-            "task 2 recall@1": float((summaries <= 1).mean()),
-            "task 2 recall@10": float((summaries <= 10).mean()),
-            "unseen recall@1": float((unseen <= 1).mean()),
-            "unseen recall@10": float((unseen <= 10).mean()),
-            "omitted recall@1": float((self._ranks(self._omitted, encode, search) <= 1).mean()),
+            "task 2 recall@1": summaries["all", "recall@1"],
+            "task 2 recall@10": summaries["all", "recall@10"],
+            "unseen recall@1": summaries["unseen", "recall@1"],
+            "unseen recall@10": summaries["unseen", "recall@10"],
+            "omitted recall@1": _recalls(self._omitted, encode, instructed)["all", "recall@1"],
             "short recall@1": float((notes <= 1).mean()),
             "errors told": self._told_apart(encode, summarize),
         }
         return {"mean": float(np.mean(list(figures.values()))), **figures}
-
-    def _ranks(self, task: RetrievalTask, encode: Encode, instruction: str) -> np.ndarray:
-        return answer_ranks(encode(task.queries, instruction) @ encode(task.bank, "").T, task.answers)
 
     def _told_apart(self, encode: Encode, instruction: str) -> float:
         """Return how often findings are closer to their impression than to the same with one error."""
@@ -66,6 +62,12 @@ class Validation:
             encode(texts, instruction if part == 0 else "") for part, texts in enumerate(self._wrong)
         )
         return float(((findings * right).sum(axis=1) > (findings * wrong).sum(axis=1)).mean())
+
+
+def _recalls(task: RetrievalTask, encode: Encode, instructed: bool) -> dict[tuple[str, str], float]:
+    """Return the figures of a task by part and measure."""
+    asked = encode if instructed else lambda texts, _: encode(texts, "")
+    return {(one.part, one.measure): one.value for one in score(task, asked)}
 
 
 def _notes(studies: Sequence[Told], shortener: Shortener, draw: np.random.Generator) -> tuple[list[str], list[str]]:
