@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from explorer.language.anatomy import Anatomy, AnatomyReader
+from explorer.language.headings import heading_end
 from explorer.language.labels import NO_FINDING
 from explorer.language.organs import OrganReader, Said
 from explorer.language.phrases import Match, Phrases, Word, table, words
@@ -87,7 +88,7 @@ class FindingsReader:
         named = self._namings.find(among)
         said = list(self._organs.read(among, [match for match in named if NO_FINDING not in match.meaning.findings]))
         used = {index for pair in said for index in pair.state.named}
-        named = [match for match in named if used.isdisjoint(match.named)]
+        named = _without_headings(among, [match for match in named if used.isdisjoint(match.named)])
         places = [Place(" + ".join(match.meaning.findings), match.first, match.stop) for match in named]
         if not places and not said:
             return
@@ -115,6 +116,24 @@ def observations(findings: Iterable[Finding]) -> Mapping[str, Status]:
     if any(status != "absent" for name, status in best.items() if name not in (NO_FINDING, SUPPORT_DEVICES)):
         best.pop(NO_FINDING, None)
     return best
+
+
+def _without_headings(among: Sequence[Word], named: Sequence[Match[Naming]]) -> list[Match[Naming]]:
+    """Leave out what a heading names if nothing follows it, or if what follows names it again.
+
+    "Lines: right PICC" names a device again, "Opacity: scar or atelectasis" only says what the opacity may be.
+    """
+    colon = heading_end(among, (index for match in named for index in match.named))
+    if not colon:
+        return list(named)
+    is_bare = colon == len(among) - 1
+
+    def called(match: Match[Naming]) -> set[str]:
+        is_device = match.meaning.kind == "device"
+        return {SUPPORT_DEVICES} if is_device else {among[index].form for index in match.named}
+
+    again = {name for match in named if match.first > colon for name in called(match)}
+    return [match for match in named if match.first >= colon or not (is_bare or called(match) & again)]
 
 
 def _named(match: Match[Naming], status: Status) -> Iterator[_Reading]:

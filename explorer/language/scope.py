@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from explorer.language.headings import heading_end
 from explorer.language.phrases import Match, Phrases, Word, table
 from explorer.types import Status
 
@@ -65,7 +66,7 @@ class ScopeReader:
             i for i, word in enumerate(among) if i in inside or word.form == "," or word.form in self._listed
         )
         stops = tuple(cue.first for cue in cues if cue.meaning.kind == "stop")
-        return Scope(tuple(among), tuple(places), tuple(cues), stops, fresh, loose)
+        return Scope(tuple(among), tuple(places), tuple(cues), stops, fresh, loose, heading_end(among, inside))
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Scope:
     stops: tuple[int, ...]
     fresh: frozenset[int]  # words that open a new statement after a comma
     loose: frozenset[int]  # words that may stand between the items of a list
+    heading: int  # the colon of a heading that names places, 0 without one
 
     def statuses(self) -> tuple[Status, ...]:
         """Return the status of every place; one that is said, but as an alternative, is uncertain."""
@@ -89,10 +91,14 @@ class Scope:
 
     def status(self, place: Place) -> Status:
         """Return the status the cues give to a place: denied before doubted before said."""
-        kinds = {self._ahead(place), self._behind(place)}
+        kinds = {self._answer()} if place.stop <= self.heading else {self._ahead(place), self._behind(place)}
         if "negation" in kinds:
             return "absent"
         return "uncertain" if "uncertainty" in kinds else "present"
+
+    def _answer(self) -> str:
+        """The kind of the cue that a heading's colon introduces ("LINES: none"); "" if something else follows."""
+        return next((cue.meaning.kind for cue in self.cues if cue.first == self.heading + 1), "")
 
     def _ahead(self, place: Place) -> str:
         """The kind of the nearest cue before a place that reaches it; "" if none does.

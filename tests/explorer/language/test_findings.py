@@ -26,6 +26,26 @@ def only(text: str) -> Finding:
     return finding
 
 
+HEADED = [
+    ("LINES: none.", {"Support Devices": A}),
+    ("Lines and tubes: None.", {"Support Devices": A}),
+    ("Monitoring/support devices: none", {"Support Devices": A}),
+    ("LINES/TUBES: none present.", {"Support Devices": A}),
+    ("Line(s): nil", {"Support Devices": A}),
+    ("Lines/tubes: no lines", {"Support Devices": A}),
+    ("LINES: right PICC, no ETT.", {"Support Devices": P}),
+    ("LINES:\nnone", {}),
+    ("Lines: unchanged.", {"Support Devices": P}),
+    ("Lines: no change", {"Support Devices": P}),
+    ("Pleural effusion: None. Pneumothorax: None.", {"Pleural Effusion": A, "Pneumothorax": A}),
+    ("2. Right pneumothorax: no.", {"Pneumothorax": A}),
+    ("Pneumothorax: no pneumothorax", {"Pneumothorax": A}),
+    ("Fractures: not seen.", {"Fracture": A}),
+    ("Pneumothorax: possible.", {"Pneumothorax": U}),
+    ("Pleural effusion: small, right.", {"Pleural Effusion": P}),
+    ("There is a right effusion: small.", {"Pleural Effusion": P}),
+]
+
 NAMED = [
     ("Small right pneumothorax.", {"Pneumothorax": P}),
     ("sm R PTX", {"Pneumothorax": P}),
@@ -148,6 +168,11 @@ NOT_MEANT = [
     ("History of breast cancer.", {}),
     ("", {}),
 ]
+
+
+@pytest.mark.parametrize(("text", "expected"), HEADED)
+def test_what_a_heading_names_is_there_as_far_as_what_follows_says(text, expected):
+    assert statuses(text) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), NAMED)
