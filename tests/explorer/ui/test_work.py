@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from explorer.ui.work import Progress, watch
+from explorer.ui.work import BEAT, Progress, Stopped, watch
 
 
 def run(steps):
@@ -47,3 +47,36 @@ def test_an_error_comes_out_after_the_steps_before_it():
     assert next(steps) == "half"
     with pytest.raises(MemoryError):
         next(steps)
+
+
+def test_work_nobody_waits_for_ends_at_its_next_step():
+    told, ended = threading.Event(), threading.Event()
+
+    def work(progress: Progress) -> None:
+        progress("first", 0.0)
+        told.wait(5)
+        try:
+            progress("second", 0.5)
+        except Stopped:
+            ended.set()
+            raise
+
+    steps = watch(work, lambda message, share: message)
+    assert next(steps) == "first"
+    steps.close()  # returns while the work still goes on
+    assert not ended.is_set()
+    told.set()
+    assert ended.wait(5)
+
+
+def test_a_long_step_is_shown_again_so_that_it_can_be_stopped():
+    go_on = threading.Event()
+
+    def work(progress: Progress) -> bool:
+        progress("loading", 0.0)
+        return go_on.wait(20 * BEAT)
+
+    steps = watch(work, lambda message, share: message)
+    assert [next(steps), next(steps)] == ["loading", "loading"]
+    go_on.set()
+    assert run(steps)[1] is True
