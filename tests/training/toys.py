@@ -24,7 +24,7 @@ def corpus(*studies):
 CORPUS = corpus(
     study(5, "A pneumothorax on the right.", "Right pneumothorax."),  # numbers divisible by 5 are the test split
     study(10, "Much fluid on the left, an effusion.", "Left effusion."),
-    study(15, "The heart is big.", "Wide silhouette."),  # no word in common
+    study(15, "The heart is big.", "Wide cardiac silhouette."),  # no word in common
     study(20, "Findings without an impression."),
     study(25, "The left base is white.", "Left  effusion."),  # the same answer, but for blanks
     study(30, "The left base is whiter.", "XXXX"),  # nothing is left of the impression

@@ -68,7 +68,7 @@ def test_shuffled_labels_land_on_chance_for_scores_of_noise():
 
 def test_findings_to_impression_ranks_distinct_texts_as_encoders_see_them():
     made = findings_to_impression(CORPUS, "test")
-    assert made.bank == ("Left effusion.", "Right pneumothorax.", "Wide silhouette.")
+    assert made.bank == ("Left effusion.", "Right pneumothorax.", "Wide cardiac silhouette.")
     assert made.answers.tolist() == [1, 0, 2, 0]  # the study whose impression is redacted is left out
     assert made.instruction == SUMMARY_INSTRUCTION
     assert made.card.n_distinct == 3
