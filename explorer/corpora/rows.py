@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,19 +16,21 @@ from typing import TextIO
 from explorer.errors import CorpusError, CorpusMissing
 
 Row = Mapping[str, str]
+PARQUET_BATCH = 1_024  # rows in memory at a time
 
 
 def rows(path: Path, columns: Sequence[str], what: str) -> Iterator[Row]:
-    """Yield the named columns of a .csv or .tsv file, also gzipped; "" for a cell that is not there.
+    """Yield the named columns of a .csv or .tsv file, also gzipped, or of a .parquet file; "" for a cell without value.
 
     Columns a row lacks at its end are "". `what` names the table in errors, which hold nothing of its content.
     Raises CorpusMissing if the file is not there, CorpusError if it is damaged or lacks a column.
     """
+    if path.suffix == ".parquet":
+        yield from _parquet_rows(path, columns, what)
+        return
     with _opened(path, what) as lines:
         table = csv.DictReader(lines, delimiter="\t" if ".tsv" in path.suffixes else ",")
-        absent = [name for name in columns if name not in (table.fieldnames or ())]
-        if absent:
-            raise CorpusError(f"{what} has no column {', '.join(absent)}. Check that it is the right table.")
+        _check_columns(table.fieldnames or (), columns, what)
         for row in table:
             yield {name: row[name] or "" for name in columns}
 
@@ -62,6 +65,35 @@ def years(written: str) -> int | None:
     digits = written.strip().upper().removesuffix("Y").partition(".")[0]
     age = int(digits) if digits.isascii() and digits.isdigit() else -1
     return age if 0 <= age <= 120 else None
+
+
+def _check_columns(present: Sequence[str], wanted: Sequence[str], what: str) -> None:
+    if absent := [name for name in wanted if name not in present]:
+        raise CorpusError(f"{what} has no column {', '.join(absent)}. Check that it is the right table.")
+
+
+def _parquet_rows(path: Path, columns: Sequence[str], what: str) -> Iterator[Row]:
+    """Yield the rows as text, a batch of them in memory at a time."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as table:
+            _check_columns(table.schema_arrow.names, columns, what)
+            for batch in table.iter_batches(batch_size=PARQUET_BATCH, columns=list(columns)):
+                for row in batch.to_pylist():
+                    yield {name: _cell(row[name]) for name in columns}
+    except FileNotFoundError as error:
+        raise CorpusMissing(f"{what} is not there. Check --root.") from error
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(f"{what} is damaged, or is no Parquet file. Download or save it again.") from error
+
+
+def _cell(value: object) -> str:
+    """Return a typed value as a table of text would hold it; whole numbers that were kept as floats stay whole."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else str(int(value)) if value.is_integer() else str(value)
+    return "" if value is None else str(value)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
-"""Any CSV or TSV, also gzipped, whose columns a small TOML file names.
+"""Any CSV, TSV (also gzipped) or Parquet file whose columns a small TOML file names.
 
 name = "our-hospital"                   # for --corpus; small letters, digits, hyphens
 title = "Our hospital, 2015 to 2024"    # for the screen
 licence = "internal use"                # shown with every report
 attribution = "Radiology, our hospital"
-file = "reports.csv"                    # in --root
+file = "reports.csv"                    # in --root; or .tsv, .csv.gz, .parquet
 
 [columns]                               # ours = "theirs"; only `study` and one text are needed
 study = "accession"
@@ -41,7 +41,7 @@ _SECTIONS = ("findings", "impression", "indication", "comparison")
 _TEXTS = {"report", "findings", "impression"}
 _COLUMNS = {*_SECTIONS, "study", "report", "patient", "split", "age", "view", "film"}
 _WORDS = ("title", "licence", "attribution", "file")
-_FILES = (".csv", ".tsv")
+_FILES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 _SPLITS: dict[str, Split] = {name: name for name in get_args(Split)} | {"validate": "validation", "valid": "validation"}
 
 
@@ -97,8 +97,8 @@ def _checked(said: Mapping[str, Any]) -> Mapped:
     words = {word: said.get(word) for word in _WORDS}
     if absent := [word for word, value in words.items() if not isinstance(value, str) or not value.strip()]:
         raise _unfit(f"it does not say {', '.join(absent)}")
-    if not str(words["file"]).removesuffix(".gz").endswith(_FILES):
-        raise _unfit("`file` is a .csv or .tsv, also gzipped; save Parquet and spreadsheets as one of them")
+    if not str(words["file"]).endswith(_FILES):
+        raise _unfit("`file` is a .csv or .tsv, also gzipped, or a .parquet; save spreadsheets as one of them")
     return Mapped(name=name, columns=columns, **{word: str(value) for word, value in words.items()})
 
 

@@ -6,10 +6,13 @@ import csv
 import gzip
 
 import made_trees
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from explorer.corpora import READERS, open_source
 from explorer.corpora.base import LeftOut, Options, Place, Study
+from explorer.corpora.rows import rows
 from explorer.corpora.split import split_of_patient
 from explorer.errors import CorpusError, CorpusMissing, UnknownCorpus
 
@@ -199,14 +202,14 @@ def test_a_whole_report_without_headings_can_count_as_findings(tmp_path):
 
 
 def test_columns_of_their_own_a_published_split_and_tabs_between_them_are_read(tmp_path):
-    rows = [
+    written = [
         {"id": "1", "f": "Clear.", "i": "Normal.", "s": "test"},
         {"id": "2", "f": "Nodule.", "i": "", "s": "fold 7"},
     ]
     with gzip.open(tmp_path / "t.tsv.gz", "wt", newline="") as file:
         table = csv.DictWriter(file, ("id", "f", "i", "s"), delimiter="\t")
         table.writeheader()
-        table.writerows(rows)
+        table.writerows(written)
     (tmp_path / "m.toml").write_text(
         'title = "T"\nlicence = "L"\nattribution = "A"\nfile = "t.tsv.gz"\n'
         '[columns]\nstudy = "id"\nfindings = "f"\nimpression = "i"\nsplit = "s"\n'
@@ -215,6 +218,51 @@ def test_columns_of_their_own_a_published_split_and_tabs_between_them_are_read(t
     assert studies["1"].report.sections == {"findings": "Clear.", "impression": "Normal."}
     assert studies["1"].split == "test"
     assert left_out == {("2", "in a split that is none of train, validation, test")}
+
+
+def parquet_of(root, columns):
+    """The table of `made_trees.table` as Parquet, with the types a data frame gives it."""
+    mapping = made_trees.table(root, made_trees.MAPPING.replace("reports.csv", "reports.parquet"))[1]
+    pq.write_table(pa.table(columns), root / "reports.parquet")
+    return mapping
+
+
+def test_parquet_is_read_like_the_same_table_of_text(tmp_path):
+    root, mapping = made_trees.table(tmp_path)
+    as_text, _ = read("table", root, mapping=mapping)
+    written = list(csv.DictReader((tmp_path / "reports.csv").open()))
+    columns = {name: [row[name] or None for row in written] for name in written[0]}
+    columns["years"] = [float(years) if years else None for years in columns["years"]]
+    as_parquet, _ = read("table", tmp_path, mapping=parquet_of(tmp_path, columns))
+    assert {name: study.report for name, study in as_parquet.items()} == {
+        name: study.report for name, study in as_text.items()
+    }
+
+
+def test_numbers_of_a_data_frame_keep_their_names_and_gaps_stay_gaps(tmp_path):
+    pq.write_table(
+        pa.table({"id": [7.0, 8.0], "note": ["Clear.", None], "n": [float("nan"), 1.5]}), tmp_path / "t.parquet"
+    )
+    assert list(rows(tmp_path / "t.parquet", ("id", "note", "n"), "The table")) == [
+        {"id": "7", "note": "Clear.", "n": ""},
+        {"id": "8", "note": "", "n": "1.5"},
+    ]
+
+
+@pytest.mark.parametrize("harm", [b"PAR1", b"", b"id,note\n1,Clear.\n"])
+def test_a_damaged_parquet_is_told_kindly(tmp_path, harm):
+    (tmp_path / "t.parquet").write_bytes(harm)
+    with pytest.raises(CorpusError, match="damaged") as error:
+        list(rows(tmp_path / "t.parquet", ("id",), "The table"))
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_a_parquet_that_is_not_there_or_lacks_a_column_says_so(tmp_path):
+    with pytest.raises(CorpusMissing, match="--root"):
+        list(rows(tmp_path / "t.parquet", ("id",), "The table"))
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "t.parquet")
+    with pytest.raises(CorpusError, match="no column note"):
+        list(rows(tmp_path / "t.parquet", ("id", "note"), "The table"))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +274,7 @@ def test_columns_of_their_own_a_published_split_and_tabs_between_them_are_read(t
         (('report = "text"', ""), "`findings` or `impression`"),
         (('age = "years"', 'weight = "years"'), "no column weight"),
         (('licence = "internal use"', ""), "does not say licence"),
-        (('file = "reports.csv"', 'file = "reports.parquet"'), "save Parquet"),
+        (('file = "reports.csv"', 'file = "reports.xlsx"'), "save spreadsheets"),
         (('age = "years"', "age = 5"), "table [columns] of names"),
         (('title = "Our hospital"', 'title = "'), "is no TOML"),
         (('age = "years"', 'age = "AGE"'), "no column AGE"),
