@@ -5,6 +5,7 @@ Prepared data live in one folder each:
     <folder>/manifest.json          what is in it, and the sha256 of every file; sealed by a sha256 of its own
     <folder>/generation-<random>/   the files the manifest speaks of
     <folder>/lock                   held while somebody writes
+    <folder>/changing               held by whoever writes what depends on what is there
 
 Replacing `manifest.json` is the one step that makes a new generation the current one. A folder with files in it
 cannot be renamed over another in one step, a file can: so there is no moment at which a reader finds nothing, or
@@ -20,7 +21,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -32,6 +33,7 @@ REMEDY = "Run `python -m explorer index build`."
 _MANIFEST = "manifest.json"
 _GENERATION = "generation-"
 _TEMPORARY = ".tmp-"
+_CHANGING = "changing"
 
 Manifest = Mapping[str, Any]
 Loaded = TypeVar("Loaded")
@@ -61,6 +63,23 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     _sync(path.parent)
 
 
+@contextmanager
+def changing(folder: Path, what: str, wait: Callable[[], object]) -> Iterator[None]:
+    """Take turns with everybody who reads `folder` in order to publish it changed, in this process or another.
+
+    Two that read at the same time would publish one after the other, and the second would undo the first. `wait` is
+    called if another one is at it; its turn ends with its process at the latest. Raises StoreError if the folder
+    cannot be written.
+    """
+    with ExitStack() as turn:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            turn.enter_context(_held(folder / _CHANGING, wait))
+        except OSError as error:
+            raise _cannot_save(what) from error
+        yield
+
+
 def publish(folder: Path, what: str, about: Mapping[str, object], write: Callable[[Path], None]) -> None:
     """Make the files that `write` puts into an empty folder the current content of `folder`, all or nothing.
 
@@ -77,10 +96,7 @@ def publish(folder: Path, what: str, about: Mapping[str, object], write: Callabl
             finally:
                 _remove_leftovers(folder)
     except OSError as error:
-        raise StoreError(
-            f"The {what} could not be saved: the cache folder cannot be written, or the disk is full. "
-            "Make room, or name another folder in CXR_CACHE."
-        ) from error
+        raise _cannot_save(what) from error
 
 
 def open_published(folder: Path, what: str, load: Callable[[Path, Manifest], Loaded]) -> Loaded:
@@ -101,6 +117,13 @@ def open_published(folder: Path, what: str, load: Callable[[Path, Manifest], Loa
 def damaged(what: str) -> Damaged:
     """Return the one error for files that are not what was published."""
     return Damaged(f"The prepared {what} are damaged or incomplete. {REMEDY}")
+
+
+def _cannot_save(what: str) -> StoreError:
+    return StoreError(
+        f"The {what} could not be saved: the cache folder cannot be written, or the disk is full. "
+        "Make room, or name another folder in CXR_CACHE."
+    )
 
 
 def _write_generation(folder: Path, what: str, about: Mapping[str, object], write: Callable[[Path], None]) -> None:
@@ -163,6 +186,29 @@ def _only_writer(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _held(path: Path, wait: Callable[[], object]) -> Iterator[None]:
+    """Hold the lock of a file. Whoever held it before may have removed the file: then the new one is the lock."""
+    while True:
+        with path.open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                wait()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_still(path, lock):
+                yield
+                return
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _is_still(path: Path, opened: BinaryIO) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(opened.fileno()).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from explorer.corpora import READERS, open_source, openi
 from explorer.corpora.base import LeftOut, Options, Place, Source, Study
 from explorer.errors import BadQuery, NotPrepared, StoreError, UnknownCorpus
+from explorer.files import changing
 from explorer.indexes import Indexes
 from explorer.progress import Progress, silent
 from explorer.settings import Settings
@@ -49,7 +50,8 @@ class Order:
 def build(settings: Settings, order: Order, progress: Progress = silent) -> ReportStore:
     """Read a corpus from its source anew, whatever is there. Raises CorpusError, StoreError; the old one then stays."""
     source = open_source(order.reader, order.place, order.options)
-    return ReportStore.write(_folder(settings, source.name), source, progress, order.remembered())
+    with _turn(settings, source.name, progress):
+        return ReportStore.write(_folder(settings, source.name), source, progress, order.remembered())
 
 
 def add(settings: Settings, order: Order, progress: Progress = silent) -> tuple[ReportStore, Counter[str]]:
@@ -59,10 +61,11 @@ def add(settings: Settings, order: Order, progress: Progress = silent) -> tuple[
     there is nothing to add to, CorpusError, StoreError.
     """
     source = open_source(order.reader, order.place, order.options)
-    old = opened(settings, source.name)
     counts: Counter[str] = Counter()
-    merged = replace(source, total=source.total + old.info.studies, items=_merged(source.items, old, counts))
-    return ReportStore.write(_folder(settings, source.name), merged, progress, order.remembered()), counts
+    with _turn(settings, _known_folder(settings, source.name).name, progress):
+        old = opened(settings, source.name)
+        merged = replace(source, total=source.total + old.info.studies, items=_merged(source.items, old, counts))
+        return ReportStore.write(_folder(settings, source.name), merged, progress, order.remembered()), counts
 
 
 def remembered(settings: Settings, name: str) -> Order | None:
@@ -76,23 +79,25 @@ def remembered(settings: Settings, name: str) -> Order | None:
 def remove(settings: Settings, name: str) -> None:
     """Remove a corpus with all its vectors. Raises UnknownCorpus, NotPrepared."""
     folder = _known_folder(settings, name)
-    Indexes(settings.cache).drop(name)
-    shutil.rmtree(folder)
+    with _turn(settings, name, silent):
+        Indexes(settings.cache).drop(name)
+        shutil.rmtree(folder)
 
 
 def remove_studies(settings: Settings, name: str, studies: Collection[str]) -> ReportStore:
     """Remove single studies from reports, word indexes and vectors. Raises BadQuery for one that is not there."""
     if name == openi.NAME:
         raise BadQuery(f"The corpus {name!r} is read from its package, which would bring them back.")
-    old = opened(settings, name)
-    gone = frozenset(studies)
-    old.get(sorted(gone))
-    info = old.info
-    rest = (item for item in old.items() if _name(item) not in gone)
-    left = Source(info.name, info.title, info.licence, info.attribution, info.studies - len(gone), rest)
-    store = ReportStore.write(_folder(settings, name), left, origin=old.origin)
-    Indexes(settings.cache).follow(store)
-    return store
+    with _turn(settings, _known_folder(settings, name).name, silent):
+        old = opened(settings, name)
+        gone = frozenset(studies)
+        old.get(sorted(gone))
+        info = old.info
+        rest = (item for item in old.items() if _name(item) not in gone)
+        left = Source(info.name, info.title, info.licence, info.attribution, info.studies - len(gone), rest)
+        store = ReportStore.write(_folder(settings, name), left, origin=old.origin)
+        Indexes(settings.cache).follow(store)
+        return store
 
 
 def opened(settings: Settings, name: str) -> ReportStore:
@@ -107,6 +112,11 @@ def prepared_beside(settings: Settings, name: str) -> list[ReportStore]:
         with suppress(StoreError):
             stores += [opened(settings, other)] if other != name else []
     return stores
+
+
+def _turn(settings: Settings, name: str, progress: Progress) -> AbstractContextManager[None]:
+    """Whoever changes a corpus waits for whoever is changing it: of two `add` at once, both stay."""
+    return changing(_folder(settings, name), "reports", lambda: progress(f"Waiting for another change of {name}", 0.0))
 
 
 def _merged(fresh: Iterable[Study | LeftOut], old: ReportStore, counts: Counter[str]) -> Iterator[Study | LeftOut]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import made_trees
@@ -16,6 +19,7 @@ import pytest
 from explorer import preparing
 from explorer.corpora.base import Options, Place
 from explorer.errors import BadQuery, CorpusError, NotPrepared, UnknownCorpus
+from explorer.files import changing
 from explorer.indexes import Indexes
 from explorer.preparing import Order
 from explorer.search import Explorer, RankerChoice
@@ -289,3 +293,48 @@ def test_a_hundred_thousand_reports_are_prepared_in_flat_memory(tmp_path, capsys
         sys.stdout.write(f"\n{reports:,} reports: read in {read:.0f} s, all in {seconds:.0f} s, +{grown:.0f} MB\n")
     assert preparing.opened(settings, "mimic-cxr").info.scopes["report"] == reports
     assert grown < 150
+
+
+@pytest.fixture
+def two_more(tmp_path):
+    """Two trees of the same corpus with one study each that the other has not."""
+    roots = []
+    for number in (1, 2):
+        roots.append(made_trees.mimic(tmp_path / f"more-{number}"))
+        made_trees.mimic_report(roots[-1], 10000001, 52000000 + number, f"IMPRESSION: Addition {number}.")
+    return [Order("mimic-cxr", Place(root)) for root in roots]
+
+
+def test_of_two_additions_at_once_none_is_lost(settings, explorer, two_more):
+    in_the_middle, waited = threading.Event(), []
+
+    def dawdle(message, share):
+        in_the_middle.set()
+        time.sleep(0.05)
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(preparing.add, settings, two_more[0], dawdle)
+        assert in_the_middle.wait(20)
+        second = threads.submit(preparing.add, settings, two_more[1], lambda message, share: waited.append(message))
+        assert first.result()[1]["new"] == second.result()[1]["new"] == 1
+    assert "Waiting for another change of mimic-cxr" in waited
+    store = preparing.opened(settings, "mimic-cxr")
+    assert {"mimic-cxr:52000001", "mimic-cxr:52000002"} <= {
+        item.report.id for item in store.items() if hasattr(item, "report")
+    }
+
+
+def test_an_addition_to_a_corpus_that_is_removed_meanwhile_finds_nothing_to_add_to(settings, explorer, two_more):
+    removed = []
+
+    def remove(message, share):
+        removed.append(message)
+
+    with ThreadPoolExecutor(1) as threads:
+        with changing(settings.cache / "corpora" / "mimic-cxr", "reports", remove):
+            waiting = threads.submit(preparing.add, settings, two_more[0], remove)
+            while not removed:
+                time.sleep(0.01)
+            shutil.rmtree(settings.cache / "corpora" / "mimic-cxr")
+        with pytest.raises(NotPrepared):
+            waiting.result()
