@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol
 
+from explorer.compare import Comparison, check_rankers, compared
 from explorer.errors import BadQuery, NotPrepared, UnknownCorpus
 from explorer.index import IndexKey, ReportIndex
 from explorer.indexes import Indexes
 from explorer.intake.sandbox import Intake
-from explorer.language.abbreviations import Expander, Expansion
+from explorer.language.abbreviations import Entry, Expander, Expansion
 from explorer.language.agreement import agreements
 from explorer.language.findings import FindingsReader
 from explorer.progress import Progress, silent
@@ -87,6 +88,7 @@ class Explorer:
         self._kept = Indexes(settings.cache)
         self._indexes: dict[str, ReportIndex] = {}
         self._building = threading.Lock()  # one heavy job at a time
+        self._met: set[str] = set()  # text towers that are loaded
         self._making = ("", 0.0)  # what holds the lock, for those who wait
 
     @property
@@ -120,6 +122,10 @@ class Explorer:
         self._check_text(text)
         return self._expander.expand(text)
 
+    def glossary(self) -> tuple[Entry, ...]:
+        """Return every short form the product knows with all its readings, in alphabetical order."""
+        return self._expander.glossary()
+
     def read_image(self, data: bytes) -> QueryImage:
         """Turn the bytes of a DICOM, PNG or JPEG into a query. Raises IntakeError."""
         return self._intake.read(data)
@@ -148,7 +154,10 @@ class Explorer:
         if self.choice(encoder).name == WORDS:
             asked = _Asked(query, store.info.name, scope, k, filters)
             return self._answer(asked, WORDS, "words", WORDS, WordRanker(store, scope), ())
+        if encoder not in self._met:
+            progress(f"Loading {encoder}", 0.0)
         tower = self._towers.text(encoder)
+        self._met.add(encoder)
         instruction = SEARCH_INSTRUCTION if tower.info.instructed else ""
         index = self._index(store, tower, scope, progress)
         ranker = DenseRanker(store, index, lambda asked: tower.encode([asked.text or ""], instruction))
@@ -178,6 +187,36 @@ class Explorer:
         index = self._index(store, dual.text, scope, progress)
         ranker = DenseRanker(store, index, partial(_film_vector, dual))
         return self._dense(_Asked(Query(image=image), store.info.name, scope, k, filters), dual.text.info, ranker)
+
+    def compare(
+        self,
+        text: str,
+        *,
+        encoders: Sequence[str],
+        corpus: str | None = None,
+        scope: Scope = "report",
+        k: int = 10,
+        filters: Filters = Filters(),  # noqa: B008 - frozen
+        progress: Progress = silent,
+    ) -> Comparison:
+        """Return the answers of two to four rankers to one text, joined by study.
+
+        Raises:
+            BadQuery: the text cannot be searched, or there are not two to four different rankers that read texts.
+            UnknownCorpus, TowerError: see `by_text`.
+        """
+        check_rankers(encoders)
+        results = []
+        for done, encoder in enumerate(encoders):
+
+            def tell(what: str, share: float, done: int = done) -> None:
+                progress(what, (done + share) / len(encoders))
+
+            tell(f"Asking {encoder}", 0.0)
+            results.append(
+                self.by_text(text, encoder=encoder, corpus=corpus, scope=scope, k=k, filters=filters, progress=tell)
+            )
+        return compared(results)
 
     def prepare(self, kind: Literal["text", "image"], progress: Progress = silent) -> None:
         """Load the default encoder, and make the vectors that queries of a kind need, if they are not there yet."""

@@ -8,12 +8,13 @@ What the lexicon does not hold is listed, never guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import exp, log
 
 import numpy as np
 
+from explorer.errors import BadQuery
 from explorer.language.contexts import Evidence, Note, Tokenizer
 from explorer.language.lexicon import AS_WRITTEN, Lexicon, Sense
 from explorer.language.unknowns import unknown_forms
@@ -71,6 +72,28 @@ class _Candidate:
     long: str
     odds: float  # natural logarithm
     because: tuple[str, ...]
+
+
+def with_readings(expansion: Expansion, chosen: Mapping[int, str]) -> Expansion:
+    """Return a note read otherwise: span number → the one of its alternatives that is meant; scores stay.
+
+    Raises BadQuery for a span or a reading that the expansion does not offer.
+    """
+    for number, long in chosen.items():
+        offered = expansion.spans[number].alternatives if 0 <= number < len(expansion.spans) else ()
+        if long not in [reading.long for reading in offered]:
+            raise BadQuery("This short form has no such reading. Type the note again.")
+    spans = tuple(replace(span, long=chosen.get(number, span.long)) for number, span in enumerate(expansion.spans))
+    return replace(expansion, expanded=_splice(expansion.text, spans), spans=spans)
+
+
+def look_up(entries: Sequence[Entry], asked: str) -> tuple[Entry, ...]:
+    """Return the entries of a glossary for what is typed: its short form, those that begin so, those that mean it."""
+    wanted = asked.strip().casefold()
+    shorts = [entry for entry in entries if entry.short.casefold().startswith(wanted)]
+    shorts.sort(key=lambda entry: entry.short.casefold() != wanted)
+    means = [entry for entry in entries if any(wanted in long.casefold() for long in entry.longs)]
+    return tuple(dict.fromkeys([*shorts, *means]))
 
 
 class Expander:

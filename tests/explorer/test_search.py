@@ -270,3 +270,30 @@ def test_a_failed_search_leaves_the_next_one_working(explorer):
         explorer.by_text("", encoder="words")
 
     assert explorer.by_text("nodule", encoder="words", k=1).hits[0].report.id == "ours:5"
+
+
+def test_rankers_are_compared_over_the_same_text_with_loading_and_asking_told(explorer):
+    told = []
+    comparison = explorer.compare(
+        "pneumothorax", encoders=("words", "bm25"), k=2, progress=lambda what, share: told.append((what, share))
+    )
+    assert [result.encoder for result in comparison.results] == ["words", "bm25"]
+    assert comparison.lists[0][0] == comparison.lists[1][0] == "ours:2"
+    assert comparison.studies[0].ranks == (1, 1)
+    assert told[:2] == [("Asking words", 0.0), ("Loading words", 0.0)]
+    assert told[-1] == ("Asking bm25", 0.5)
+
+    told.clear()
+    explorer.compare("effusion", encoders=("bm25", "words"), progress=lambda what, share: told.append((what, share)))
+    assert told == [("Asking bm25", 0.0), ("Asking words", 0.5)]
+
+
+def test_a_comparison_needs_two_rankers_that_read_texts(explorer):
+    with pytest.raises(BadQuery, match="2 to 4"):
+        explorer.compare("effusion", encoders=("words",))
+    with pytest.raises(UnknownTower):
+        explorer.compare("effusion", encoders=("words", "nonsense"))
+
+
+def test_the_glossary_holds_the_lexicon(explorer):
+    assert {"PTX", "CT"} <= {entry.short for entry in explorer.glossary()}

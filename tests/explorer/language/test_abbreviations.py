@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from explorer.corpora.base import Corpus
 from explorer.corpora.split import in_split
-from explorer.errors import Damaged
+from explorer.errors import BadQuery, Damaged
 from explorer.language.abbreviation_card import abbreviation_card, plain_sentences, read_cases
-from explorer.language.abbreviations import Expander, Span
+from explorer.language.abbreviations import Expander, Span, look_up, with_readings
 from explorer.language.lexicon import LEXICONS, Lexicon
 from models.interfaces import EncoderInfo, Vectors
 
@@ -170,6 +170,32 @@ def test_an_encoder_is_not_asked_where_the_context_decides() -> None:
     expanded = Expander.open(tie_break=tower).expand("L CT to WS, BLLF opac").expanded
     assert expanded == "left chest tube to water seal, bilateral lower lung fields opacity"
     assert tower.asked == []
+
+
+def test_a_reading_can_be_chosen_by_hand() -> None:
+    typed = EXPANDER.expand("sm R PTX s/p CT to WS")
+    (place,) = [number for number, span in enumerate(typed.spans) if span.short == "CT"]
+    read = with_readings(typed, {place: "computed tomography"})
+    assert read.expanded == "small right pneumothorax status post computed tomography to water seal"
+    assert read.spans[place].alternatives == typed.spans[place].alternatives
+    assert with_readings(read, {place: "chest tube"}) == typed
+
+
+@pytest.mark.parametrize("chosen", [{0: "no such reading"}, {9: "chest tube"}, {-1: "chest tube"}])
+def test_a_reading_that_is_not_offered_is_refused(chosen: dict[int, str]) -> None:
+    with pytest.raises(BadQuery, match="no such reading"):
+        with_readings(EXPANDER.expand("s/p CT"), chosen)
+
+
+def test_the_glossary_finds_short_forms_before_what_they_mean() -> None:
+    entries = EXPANDER.glossary()
+    found = [entry.short for entry in look_up(entries, " ptx ")]
+    assert found[0] == "PTX"
+    by_meaning = look_up(entries, "chest tube")
+    assert "CT" in [entry.short for entry in by_meaning]
+    assert all("chest tube" in " ".join(entry.longs) for entry in by_meaning)
+    assert look_up(entries, "") == entries
+    assert look_up(entries, "qqxt") == ()
 
 
 # --- spelling
