@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import gradio as gr
 from explorer.errors import CxrError
 from explorer.types import SCOPES, Query, QueryImage, SearchResult
 from explorer.ui import film, render, upload
+from explorer.ui.announce import at_once
 from explorer.ui.options import HOW_MANY, VIEWS, Wanted
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import Progress, watch
@@ -128,8 +128,8 @@ class SearchPage:
         typed, changed = [self.query.submit, self.search.click], [option.input for option in options]
         # What was connected first runs first in the browser: the announcement must come before its answer.
         reading = [self.drop.upload, self.example_film.click]
-        _at_once(partial(gr.on, [*typed, *clicked, *changed]), {self.status: render.busy("Searching")})
-        _at_once(partial(gr.on, reading), {self.intake: render.busy("Reading the film")})
+        at_once(partial(gr.on, [*typed, *clicked, *changed]), {self.status: render.busy("Searching")})
+        at_once(partial(gr.on, reading), {self.intake: render.busy("Reading the film")})
         events = [
             on([blocks.load], self.introduce),
             on(typed, self.ask_text, [self.query, *options]),
@@ -141,7 +141,7 @@ class SearchPage:
             on(changed, self.ask_again, [self.asked, *options]),
         ]
         for event in events:
-            _at_once(event.failure, {self.status: render.alert(FAILED), self.results: "", self.intake: ""})
+            at_once(event.failure, {self.status: render.alert(FAILED), self.results: "", self.intake: ""})
 
     def introduce(self) -> Updates:
         """Name the encoder with its precision; a tower that cannot be used says so before anything is asked."""
@@ -253,13 +253,6 @@ class SearchPage:
             filters=wanted.filters,
             progress=progress,
         )
-
-
-def _at_once(listen: Callable[..., object], shown: Update) -> None:
-    """Let the browser show this by itself: no server is asked, which may be busy, or what is missing."""
-    values = list(shown.values())
-    script = f"() => {json.dumps(values if len(values) > 1 else values[0])}"
-    listen(None, outputs=list(shown), js=script, **QUIET)
 
 
 def _label(choice: RankerChoice) -> str:
