@@ -4,6 +4,7 @@ CxrError                      (models.interfaces)
 ├─ TowerError                 a tower cannot be loaded or used (models.interfaces)
 │  ├─ UnknownTower, WeightsMissing, WeightsDamaged
 ├─ BadQuery                   the query cannot be searched: empty, too long, not text
+├─ BadReview                  a review, an answer to it, or a file of generated reports cannot be used
 ├─ IntakeError                the file cannot be read as a radiograph
 │  ├─ NotAnImage              neither DICOM nor PNG nor JPEG
 │  ├─ UnsupportedSyntax       a DICOM compression nothing here decodes
@@ -28,6 +29,7 @@ from models.interfaces import CxrError, TowerError, UnknownTower, WeightsDamaged
 
 __all__ = [
     "BadQuery",
+    "BadReview",
     "CorpusError",
     "CorpusMissing",
     "Corrupt",
@@ -54,6 +56,10 @@ __all__ = [
 
 class BadQuery(CxrError):
     """The query cannot be searched."""
+
+
+class BadReview(CxrError):
+    """A review, an answer to one of its cases, or a file of generated reports cannot be used."""
 
 
 class EndpointError(CxrError):

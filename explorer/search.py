@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol
 
 from explorer.compare import Comparison, check_rankers, compared
+from explorer.corpora.base import Study
 from explorer.errors import BadQuery, NotPrepared, UnknownCorpus
 from explorer.index import IndexKey, ReportIndex
 from explorer.indexes import Indexes
@@ -21,7 +22,7 @@ from explorer.progress import Progress, silent
 from explorer.rankers import DenseRanker, Ranker, WordRanker
 from explorer.settings import Settings
 from explorer.store import CorpusInfo, ReportStore
-from explorer.types import Filters, Hit, Query, QueryImage, Scope, SearchResult
+from explorer.types import Filters, Hit, Query, QueryImage, Report, Scope, SearchResult
 from models.interfaces import (
     SEARCH_INSTRUCTION,
     SECTION_PROMPTS,
@@ -217,6 +218,17 @@ class Explorer:
                 self.by_text(text, encoder=encoder, corpus=corpus, scope=scope, k=k, filters=filters, progress=tell)
             )
         return compared(results)
+
+    def reports(self, corpus: str | None = None) -> Iterator[Report]:
+        """Yield every study of a corpus in its order. Raises UnknownCorpus."""
+        return (item.report for item in self._named(corpus).items() if isinstance(item, Study))
+
+    def tower(self, encoder: str) -> TextEncoder:
+        """Return the tower that reads texts for a way to rank. Raises TowerError, BadQuery if words or films it is."""
+        self._check_reads(encoder, "text")
+        if encoder == WORDS:
+            raise BadQuery("Words alone make no vectors. Choose an encoder.")
+        return self._towers.text(encoder)
 
     def prepare(self, kind: Literal["text", "image"], progress: Progress = silent) -> None:
         """Load the default encoder, and make the vectors that queries of a kind need, if they are not there yet."""

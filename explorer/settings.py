@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,14 @@ class Limits:
     sandbox_files_per_worker: int = 50
 
 
+def data_folder() -> Path:
+    """Return the one folder for what people made here, which is not safe to delete: `CXR_DATA`, else the user's own."""
+    if named := os.environ.get("CXR_DATA"):
+        return Path(named).expanduser()
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "cxr-report-explorer"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Where things are and what is chosen when nothing is said."""
@@ -33,4 +42,7 @@ class Settings:
     encoder: str = "pocket"
     k: int = 10
     cache: Path = field(default_factory=cache_folder)  # everything prepared; safe to delete
+    data: Path = field(
+        default_factory=data_folder
+    )  # reviews, and results measured by hand: kept until a person deletes
     limits: Limits = field(default_factory=Limits)

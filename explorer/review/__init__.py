@@ -1,0 +1,3 @@
+"""The blinded error review: cases, reviewers' answers, judges, and what they add up to."""
+
+from __future__ import annotations
