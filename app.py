@@ -45,8 +45,9 @@ def run(settings: Settings, door: Door) -> None:
     with closed_environment():
         from explorer.compose import compose
 
-        explorer = compose(settings)
-        explorer.prepare("text", terminal_progress(sys.stderr))
+        show = terminal_progress(sys.stderr)
+        explorer = compose(settings, show)
+        explorer.prepare("text", show)
         from explorer.ui.blocks import build_blocks  # after the first progress bar: it loads for seconds
 
         blocks = build_blocks(explorer)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from explorer import preparing
+from explorer.choices import WORDS, RankerChoice, chosen
 from explorer.corpora import openi
 from explorer.errors import NotPrepared, UnknownTower, WeightsMissing
-from explorer.progress import Progress
-from explorer.search import WORDS, Explorer, RankerChoice, chosen
+from explorer.progress import Progress, silent
+from explorer.search import Explorer
 from explorer.settings import Settings
 from explorer.store import ReportStore
 
@@ -77,10 +78,11 @@ class LoadedTowers:
             return self._duals[name]
 
 
-def compose(settings: Settings) -> Explorer:
+def compose(settings: Settings, progress: Progress = silent) -> Explorer:
     """Open the corpora prepared on this machine, the one in the settings first, and give them their rankers.
 
-    The packaged corpus is read from its source the first time, and when its package changed.
+    The packaged corpus is read from its source the first time, and when its package changed; the findings of all are
+    read anew when the rules changed. `progress` is told of both.
 
     Raises:
         UnknownCorpus: no corpus has that name.
@@ -91,8 +93,8 @@ def compose(settings: Settings) -> Explorer:
         Damaged: what was prepared does not match its manifest; `python -m explorer index build` makes it anew.
     """
     check_encoder(settings.encoder)
-    store = _store(settings)
-    beside = preparing.prepared_beside(settings, store.info.name)
+    store = _store(settings, progress)
+    beside = preparing.prepared_beside(settings, store.info.name, progress)
     others = [one for one in beside if any(one.info.scopes.values())]  # some have films only
     ready = [choice for choice in _CHOICES if not _lacking(choice.name)]
     first = [choice for choice in ready if choice.name == settings.encoder]
@@ -169,13 +171,13 @@ def _lacking(name: str) -> str:
     return "" if name == WORDS else missing(name)
 
 
-def _store(settings: Settings) -> ReportStore:
+def _store(settings: Settings, progress: Progress) -> ReportStore:
     if settings.corpus != openi.NAME:
-        return preparing.opened(settings, settings.corpus)
+        return preparing.opened(settings, settings.corpus, progress)
     try:
-        store = preparing.opened(settings, openi.NAME)
+        store = preparing.opened(settings, openi.NAME, progress)
         if store.info.sha256 == openi.source_sha256():
             return store
     except NotPrepared:
         pass
-    return preparing.build(settings, preparing.Order(openi.NAME))
+    return preparing.build(settings, preparing.Order(openi.NAME), progress)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from explorer.choices import WORDS
 from explorer.compose import TowerState, compose, graphics_card, load, towers
 from explorer.errors import CxrError
-from explorer.search import WORDS
 from explorer.settings import Settings
 from models.interfaces import WeightsSource
 

@@ -176,6 +176,12 @@ class ReportIndex:
             return None
         return max(0, int(np.searchsorted(self.quantiles, score, side="left")) - 1) / 100
 
+    def vector_of(self, study: str) -> Vectors:
+        """Return the vector [1, dim] of a study's text. Raises BadQuery if it has none in this scope."""
+        if study not in self._row_of:
+            raise BadQuery(f"This study has no {self.key.scope} text to compare. Choose another section.")
+        return np.array(self.vectors[[self._row_of[study]]], np.float32)
+
     def rows_of(self, texts: Sequence[str]) -> dict[int, int]:
         """Return for each text that is in here, by its place in `texts`, its row."""
         known = ((place, self._row_of_text.get(_digest(text))) for place, text in enumerate(texts))

@@ -17,9 +17,11 @@ from typing import Any
 
 from explorer.corpora import READERS, open_source, openi
 from explorer.corpora.base import LeftOut, Options, Place, Source, Study
+from explorer.corpora.sex import sex_said
 from explorer.errors import BadQuery, NotPrepared, StoreError, UnknownCorpus
 from explorer.files import changing
 from explorer.indexes import Indexes
+from explorer.language.findings import FindingsReader, revision
 from explorer.progress import Progress, silent
 from explorer.settings import Settings
 from explorer.store import ReportStore
@@ -49,9 +51,9 @@ class Order:
 
 def build(settings: Settings, order: Order, progress: Progress = silent) -> ReportStore:
     """Read a corpus from its source anew, whatever is there. Raises CorpusError, StoreError; the old one then stays."""
-    source = open_source(order.reader, order.place, order.options)
+    source = _read(open_source(order.reader, order.place, order.options))
     with _turn(settings, source.name, progress):
-        return ReportStore.write(_folder(settings, source.name), source, progress, order.remembered())
+        return _written(settings, source, progress, order.remembered())
 
 
 def add(settings: Settings, order: Order, progress: Progress = silent) -> tuple[ReportStore, Counter[str]]:
@@ -60,18 +62,18 @@ def add(settings: Settings, order: Order, progress: Progress = silent) -> tuple[
     Returns the corpus, and how many of the studies read were "new", "changed" and "unchanged". Raises NotPrepared if
     there is nothing to add to, CorpusError, StoreError.
     """
-    source = open_source(order.reader, order.place, order.options)
+    source = _read(open_source(order.reader, order.place, order.options))
     counts: Counter[str] = Counter()
     with _turn(settings, _known_folder(settings, source.name).name, progress):
-        old = opened(settings, source.name)
+        old = _current(settings, source.name, progress)
         merged = replace(source, total=source.total + old.info.studies, items=_merged(source.items, old, counts))
-        return ReportStore.write(_folder(settings, source.name), merged, progress, order.remembered()), counts
+        return _written(settings, merged, progress, order.remembered()), counts
 
 
 def remembered(settings: Settings, name: str) -> Order | None:
     """Return how a prepared corpus was asked for; None if it is not prepared, is damaged, or does not say."""
     with suppress(StoreError, UnknownCorpus):
-        origin = opened(settings, name).origin
+        origin = ReportStore.open(_known_folder(settings, name)).origin
         return Order.from_memory(origin) if origin else None
     return None
 
@@ -89,34 +91,71 @@ def remove_studies(settings: Settings, name: str, studies: Collection[str]) -> R
     if name == openi.NAME:
         raise BadQuery(f"The corpus {name!r} is read from its package, which would bring them back.")
     with _turn(settings, _known_folder(settings, name).name, silent):
-        old = opened(settings, name)
+        old = _current(settings, name, silent)
         gone = frozenset(studies)
         old.get(sorted(gone))
         info = old.info
         rest = (item for item in old.items() if _name(item) not in gone)
         left = Source(info.name, info.title, info.licence, info.attribution, info.studies - len(gone), rest)
-        store = ReportStore.write(_folder(settings, name), left, origin=old.origin)
+        store = _written(settings, left, silent, old.origin)
         Indexes(settings.cache).follow(store)
         return store
 
 
-def opened(settings: Settings, name: str) -> ReportStore:
-    """Return a prepared corpus. Raises UnknownCorpus, NotPrepared, Damaged, Foreign."""
-    return ReportStore.open(_known_folder(settings, name))
+def opened(settings: Settings, name: str, progress: Progress = silent) -> ReportStore:
+    """Return a prepared corpus; where its findings were read by other rules than today's, they are read anew first.
+
+    Raises UnknownCorpus, NotPrepared, Damaged, Foreign, StoreError.
+    """
+    store = ReportStore.open(_known_folder(settings, name))
+    if store.read_by == revision():
+        return store
+    with _turn(settings, name, progress):
+        return _current(settings, name, progress)
 
 
-def prepared_beside(settings: Settings, name: str) -> list[ReportStore]:
+def prepared_beside(settings: Settings, name: str, progress: Progress = silent) -> list[ReportStore]:
     """Return the prepared corpora other than one, by name; what is damaged is not among them."""
     stores = []
     for other in _names(settings):
         with suppress(StoreError):
-            stores += [opened(settings, other)] if other != name else []
+            stores += [opened(settings, other, progress)] if other != name else []
     return stores
 
 
 def _turn(settings: Settings, name: str, progress: Progress) -> AbstractContextManager[None]:
     """Whoever changes a corpus waits for whoever is changing it: of two `add` at once, both stay."""
     return changing(_folder(settings, name), "reports", lambda: progress(f"Waiting for another change of {name}", 0.0))
+
+
+def _current(settings: Settings, name: str, progress: Progress) -> ReportStore:
+    """Return a prepared corpus whose findings were read by today's rules. Call it in one's turn."""
+    store = ReportStore.open(_known_folder(settings, name))
+    if store.read_by == revision():
+        return store
+    info = store.info
+    terms = (info.name, info.title, info.licence, info.attribution)
+    again = Source(*terms, info.studies, store.items(), info.sha256)
+    return _written(settings, _read(again), progress, store.origin)
+
+
+def _written(settings: Settings, source: Source, progress: Progress, origin: Mapping[str, str | None]) -> ReportStore:
+    return ReportStore.write(_folder(settings, source.name), source, progress, origin, revision())
+
+
+def _read(source: Source) -> Source:
+    """Have the findings of every report read, and the sex where only its indication states it."""
+    reader = FindingsReader.open()
+
+    def read(item: Study | LeftOut) -> Study | LeftOut:
+        if isinstance(item, LeftOut):
+            return item
+        report = item.report
+        sex = report.meta.sex or sex_said(report.sections.get("indication", ""))
+        findings, meta = reader.read_report(report.sections), replace(report.meta, sex=sex)
+        return replace(item, report=replace(report, findings=findings, meta=meta))
+
+    return replace(source, items=map(read, source.items))
 
 
 def _merged(fresh: Iterable[Study | LeftOut], old: ReportStore, counts: Counter[str]) -> Iterator[Study | LeftOut]:

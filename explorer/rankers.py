@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from explorer.corpora.sections import has_words, without_redactions
+from explorer.corpora.sections import has_words, scope_text, without_redactions
 from explorer.errors import BadQuery, TowerError
 from explorer.index import ReportIndex
 from explorer.store import Neighbour, ReportStore
@@ -35,20 +35,21 @@ class DenseRanker:
     encode_query: Callable[[Query], Vectors]
 
     def rank(self, query: Query, k: int, filters: Filters) -> list[Hit]:
-        """Return the k nearest hits; score as `index.key.score` names it.
+        """Return the k nearest hits, without the study asked for; score as `index.key.score` names it.
 
         `closer_than` is told for texts only: it is measured between reports, and a film lies farther from every
         report than reports do from each other. Raises BadQuery if the query cannot be encoded in this space.
         """
-        if query.text is not None:
-            query = replace(query, text=_words_of(query))
-        elif self.index.key.space == "report":
+        if query.image is not None and self.index.key.space == "report":
             raise BadQuery("This encoder reads text only. Choose one that also reads radiographs.")
+        if query.text is not None:
+            query = replace(query, text=_words_of(query.text))
         vectors = self.encode_query(query)
         if len(vectors) != 1:
             raise TowerError("The encoder did not give one vector for the query. Choose another encoder.")
-        (neighbours,) = self.index.search(vectors, k, self.store.matching(filters))
-        calibrated = query.kind == "text"
+        (neighbours,) = self.index.search(vectors, k + (query.study is not None), self.store.matching(filters))
+        neighbours = _others(neighbours, self.store, query.study, self.index.key.scope)[:k]
+        calibrated = query.image is None
         closer_than = [self.index.closer_than(near.score) if calibrated else None for near in neighbours]
         return _hits(self.store, neighbours, closer_than)
 
@@ -61,17 +62,32 @@ class WordRanker:
     scope: Scope
 
     def rank(self, query: Query, k: int, filters: Filters) -> list[Hit]:
-        """Return the k hits that share the rarest words. Raises BadQuery for a film, or a text without words."""
-        neighbours = self.store.bm25(_words_of(query), self.scope, k, self.store.matching(filters))
+        """Return the k hits that share the rarest words, without the study asked for.
+
+        Raises BadQuery for a film, or a text without words.
+        """
+        words = _words_of(query.text if query.study is None else self._text_of(query.study))
+        wanted = k + (query.study is not None)
+        neighbours = self.store.bm25(words, self.scope, wanted, self.store.matching(filters))
+        neighbours = _others(neighbours, self.store, query.study, self.scope)[:k]
         return _hits(self.store, neighbours, [None] * len(neighbours))
 
+    def _text_of(self, study: str) -> str:
+        return scope_text(self.store.get([study])[0].sections, self.scope)
 
-def _words_of(query: Query) -> str:
-    if query.text is None:
+
+def _words_of(text: str | None) -> str:
+    if text is None:
         raise BadQuery("Words cannot be searched by a radiograph. Type a text, or choose an image encoder.")
-    if not has_words(query.text):
+    if not has_words(text):
         raise BadQuery("The query holds no word to search for. Type a finding or a sentence.")
-    return without_redactions(query.text)
+    return without_redactions(text)
+
+
+def _others(found: list[Neighbour], store: ReportStore, study: str | None, scope: Scope) -> list[Neighbour]:
+    """Leave out the study asked for, and what says the very same."""
+    same = frozenset() if study is None else store.same_text(study, scope)
+    return [near for near in found if near.id not in same]
 
 
 def _hits(store: ReportStore, neighbours: Sequence[Neighbour], closer_than: Sequence[float | None]) -> list[Hit]:

@@ -2,69 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal
 
+from explorer.choices import WORDS, RankerChoice, Towers, chosen
 from explorer.compare import Comparison, check_rankers, compared
-from explorer.corpora.base import Study
-from explorer.errors import BadQuery, NotPrepared, UnknownCorpus
-from explorer.index import IndexKey, ReportIndex
-from explorer.indexes import Indexes
+from explorer.errors import BadQuery, UnknownCorpus
+from explorer.index import ReportIndex
+from explorer.index_cache import IndexCache
 from explorer.intake.sandbox import Intake
 from explorer.language.abbreviations import Entry, Expander, Expansion
 from explorer.language.agreement import agreements
 from explorer.language.findings import FindingsReader
 from explorer.progress import Progress, silent
+from explorer.query_vectors import film_vector, mixed_vector
 from explorer.rankers import DenseRanker, Ranker, WordRanker
 from explorer.settings import Settings
 from explorer.store import CorpusInfo, ReportStore
-from explorer.types import Filters, Hit, Query, QueryImage, Report, Scope, SearchResult
-from models.interfaces import (
-    SEARCH_INSTRUCTION,
-    SECTION_PROMPTS,
-    Dual,
-    EncoderInfo,
-    TextEncoder,
-    UnknownTower,
-    Vectors,
-)
-
-WORDS = "bm25"
-
-
-@dataclass(frozen=True)
-class RankerChoice:
-    """A way to rank, as a person chooses it."""
-
-    name: str
-    label: str
-    kinds: frozenset[Literal["text", "image"]]  # what it can be asked with
-    note: str  # "" or how it falls short
-
-
-def chosen(choices: Sequence[RankerChoice], name: str) -> RankerChoice:
-    """Return the way to rank of a name. Raises UnknownTower with the known ones."""
-    for choice in choices:
-        if choice.name == name:
-            return choice
-    known = ", ".join(choice.name for choice in choices)
-    raise UnknownTower(f"There is no encoder {name!r}. Known: {known}. `python -m explorer doctor` tells of each.")
-
-
-class Towers(Protocol):
-    """Where the towers come from; loads each at most once."""
-
-    def text(self, name: str) -> TextEncoder:
-        """Return a report-space encoder. Raises TowerError."""
-        ...
-
-    def dual(self, name: str) -> Dual:
-        """Return two towers with a shared space. Raises TowerError."""
-        ...
+from explorer.store_filters import Facets
+from explorer.types import Filters, Finding, Query, QueryImage, Report, Scope, SearchResult
+from models.interfaces import SEARCH_INSTRUCTION, EncoderInfo, Space, TextEncoder
 
 
 class Explorer:
@@ -86,11 +46,8 @@ class Explorer:
         self._intake = Intake(settings.limits)
         self._findings = FindingsReader.open()
         self._expander = Expander.open()
-        self._kept = Indexes(settings.cache)
-        self._indexes: dict[str, ReportIndex] = {}
-        self._building = threading.Lock()  # one heavy job at a time
+        self._indexes = IndexCache(settings.cache)
         self._met: set[str] = set()  # text towers that are loaded
-        self._making = ("", 0.0)  # what holds the lock, for those who wait
 
     @property
     def corpus(self) -> CorpusInfo:
@@ -100,6 +57,41 @@ class Explorer:
     def corpora(self) -> tuple[CorpusInfo, ...]:
         """Return the corpora that can be searched, the default first."""
         return tuple(store.info for store in self._stores.values())
+
+    def facets(self, corpus: str | None = None) -> Facets:
+        """Return what a corpus can be filtered by, with the number of studies of each. Raises UnknownCorpus."""
+        return self._named(corpus).facets
+
+    def reports(self, corpus: str | None = None) -> Iterator[Report]:
+        """Yield every report of a corpus with its findings, a few hundred in memory at once. Raises UnknownCorpus."""
+        return self._named(corpus).reports()
+
+    def report(self, study: str, corpus: str | None = None) -> Report:
+        """Return one report with its findings. Raises UnknownCorpus, BadQuery if the corpus has no such study."""
+        return self._named(corpus).get([study])[0]
+
+    def vectors(
+        self,
+        encoder: str,
+        *,
+        corpus: str | None = None,
+        scope: Scope = "report",
+        space: Space = "report",
+        progress: Progress = silent,
+    ) -> ReportIndex:
+        """Return the vectors of a scope in the original space: one row for each distinct text, with its studies.
+
+        space: "report", or "image" for the one that reports share with radiographs.
+
+        Raises:
+            BadQuery: the encoder has no such space.
+            UnknownCorpus: no such corpus is prepared.
+            TowerError: the encoder is unknown or cannot be loaded.
+        """
+        if space == "image":
+            self._check_reads(encoder, "image")
+        tower = self.tower(encoder) if space == "report" else self._towers.dual(encoder).text
+        return self._indexes.of(self._named(corpus), tower, scope, progress)
 
     def choices(self) -> tuple[RankerChoice, ...]:
         """Return the ways to rank, the default first."""
@@ -160,7 +152,7 @@ class Explorer:
         tower = self._towers.text(encoder)
         self._met.add(encoder)
         instruction = SEARCH_INSTRUCTION if tower.info.instructed else ""
-        index = self._index(store, tower, scope, progress)
+        index = self._indexes.of(store, tower, scope, progress)
         ranker = DenseRanker(store, index, lambda asked: tower.encode([asked.text or ""], instruction))
         return self._dense(_Asked(query, store.info.name, scope, k, filters), tower.info, ranker)
 
@@ -185,9 +177,68 @@ class Explorer:
         self._check_reads(encoder, "image")
         store = self._named(corpus)
         dual = self._towers.dual(encoder)
-        index = self._index(store, dual.text, scope, progress)
-        ranker = DenseRanker(store, index, partial(_film_vector, dual))
+        index = self._indexes.of(store, dual.text, scope, progress)
+        ranker = DenseRanker(store, index, partial(film_vector, dual))
         return self._dense(_Asked(Query(image=image), store.info.name, scope, k, filters), dual.text.info, ranker)
+
+    def by_both(
+        self,
+        text: str,
+        image: QueryImage,
+        *,
+        weight: float,
+        encoder: str,
+        corpus: str | None = None,
+        scope: Scope = "report",
+        k: int = 10,
+        filters: Filters = Filters(),  # noqa: B008 - frozen
+        progress: Progress = silent,
+    ) -> SearchResult:
+        """Return the k studies nearest to a text and a film together, in the space both share.
+
+        weight: of the film, 0–1. Reports lie closer to texts than to films, and less evenly; so each part is first
+        divided by the spread of its scores over the corpus: at 0.5 both decide equally.
+
+        Raises as `by_text` and `by_image` do.
+        """
+        self._check_text(text)
+        self._check_reads(encoder, "image")
+        if not 0 <= weight <= 1:
+            raise BadQuery("The weight of the film is a share between 0 and 1.")
+        store, dual = self._named(corpus), self._towers.dual(encoder)
+        index = self._indexes.of(store, dual.text, scope, progress)
+        ranker = DenseRanker(store, index, partial(mixed_vector, dual, index))
+        query = Query(text=text, image=image, weight=weight)
+        return self._dense(_Asked(query, store.info.name, scope, k, filters), dual.text.info, ranker)
+
+    def neighbours(
+        self,
+        study: str,
+        *,
+        encoder: str,
+        corpus: str | None = None,
+        scope: Scope = "report",
+        k: int = 10,
+        filters: Filters = Filters(),  # noqa: B008 - frozen
+        progress: Progress = silent,
+    ) -> SearchResult:
+        """Return the k studies whose text in `scope` is nearest to that of a study, in the encoder's own space.
+
+        Neither the study itself nor one with the very same text is among them.
+
+        Raises:
+            BadQuery: the corpus has no such study, or it has no text in this scope.
+            UnknownCorpus: no such corpus is prepared.
+            TowerError: the encoder is unknown or cannot be loaded.
+        """
+        store = self._named(corpus)
+        store.get([study])
+        asked = _Asked(Query(study=study), store.info.name, scope, k, filters)
+        if self.choice(encoder).name == WORDS:
+            return self._answer(asked, WORDS, "words", WORDS, WordRanker(store, scope), ())
+        tower = self._text_towers(encoder)[0]
+        index = self._indexes.of(store, tower, scope, progress)
+        return self._dense(asked, tower.info, DenseRanker(store, index, lambda _: index.vector_of(study)))
 
     def compare(
         self,
@@ -219,10 +270,6 @@ class Explorer:
             )
         return compared(results)
 
-    def reports(self, corpus: str | None = None) -> Iterator[Report]:
-        """Yield every study of a corpus in its order. Raises UnknownCorpus."""
-        return (item.report for item in self._named(corpus).items() if isinstance(item, Study))
-
     def tower(self, encoder: str) -> TextEncoder:
         """Return the tower that reads texts for a way to rank. Raises TowerError, BadQuery if words or films it is."""
         self._check_reads(encoder, "text")
@@ -235,18 +282,17 @@ class Explorer:
         choice = self.choice(self.settings.encoder)
         if kind in choice.kinds and choice.name != WORDS:
             tower = self._towers.text(choice.name) if kind == "text" else self._towers.dual(choice.name).text
-            self._index(self._store, tower, "report", progress)
+            self._indexes.of(self._store, tower, "report", progress)
 
     def rebuild(self, encoder: str, scope: Scope, progress: Progress = silent) -> None:
         """Make the vectors of an encoder and scope anew, whatever is on disk; nothing for words alone."""
         for tower in self._text_towers(encoder):
-            key = self._key(self._store, tower.info, scope)
-            self._indexes[key.folder_name] = self._build(self._store, tower, key, progress, anew=True)
+            self._indexes.rebuild(self._store, tower, scope, progress)
 
     def catch_up(self, encoder: str, scope: Scope, progress: Progress = silent) -> None:
         """Make the vectors that are missing since the corpus changed; a text that did not change keeps its own."""
         for tower in self._text_towers(encoder):
-            self._index(self._store, tower, scope, progress)
+            self._indexes.of(self._store, tower, scope, progress)
 
     def close(self) -> None:
         """End the child process that decodes files."""
@@ -283,18 +329,29 @@ class Explorer:
         if not 1 <= asked.k <= self.settings.limits.hits:
             raise BadQuery(f"Ask for 1 to {self.settings.limits.hits} hits.")
         begun = time.perf_counter()
-        hits = self._read(asked.query, ranker.rank(asked.query, asked.k, asked.filters))
-        seconds = round(time.perf_counter() - begun, 4)
-        return SearchResult(asked.query, encoder, space, score_name, asked.corpus, asked.scope, hits, seconds, notes)
-
-    def _read(self, query: Query, hits: list[Hit]) -> tuple[Hit, ...]:
-        """Read the findings of every hit, and how they agree with those of a text query."""
-        asked = self._findings.read(self._expander.expand(query.text).expanded, "query") if query.text else ()
-        read = [replace(hit.report, findings=self._findings.read_report(hit.report.sections)) for hit in hits]
-        return tuple(
-            replace(hit, report=report, agreement=agreements(asked, report.findings))
-            for hit, report in zip(hits, read, strict=True)
+        found = ranker.rank(asked.query, asked.k, asked.filters)
+        findings = self._asked_for(asked)
+        hits = tuple(replace(hit, agreement=agreements(findings, hit.report.findings)) for hit in found)
+        return SearchResult(
+            query=asked.query,
+            encoder=encoder,
+            space=space,
+            score_name=score_name,
+            corpus=asked.corpus,
+            scope=asked.scope,
+            hits=hits,
+            seconds=round(time.perf_counter() - begun, 4),
+            notes=notes,
+            findings=findings,
+            filters=asked.filters,
         )
+
+    def _asked_for(self, asked: _Asked) -> tuple[Finding, ...]:
+        """Return the findings of a query: those of its text, or of the study that others shall be like."""
+        query = asked.query
+        if query.study is not None:
+            return self._named(asked.corpus).get([query.study])[0].findings
+        return self._findings.read(self._expander.expand(query.text).expanded, "query") if query.text else ()
 
     def _check_reads(self, encoder: str, kind: Literal["text", "image"]) -> None:
         if kind not in self.choice(encoder).kinds:
@@ -311,50 +368,6 @@ class Explorer:
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise BadQuery("The query holds characters that are not text. Type or paste it again.")
 
-    def _index(self, store: ReportStore, tower: TextEncoder, scope: Scope, progress: Progress) -> ReportIndex:
-        """Return the vectors of a scope: from memory, from disk, or made now."""
-        key = self._key(store, tower.info, scope)
-        if key.folder_name in self._indexes:
-            return self._indexes[key.folder_name]
-        while not self._building.acquire(timeout=0.5):
-            progress(*self._making)
-        try:
-            if key.folder_name not in self._indexes:
-                self._indexes[key.folder_name] = self._open_or_build(store, tower, key, progress)
-            return self._indexes[key.folder_name]
-        finally:
-            self._building.release()
-
-    def _open_or_build(self, store: ReportStore, tower: TextEncoder, key: IndexKey, progress: Progress) -> ReportIndex:
-        try:
-            return self._kept.open(key)
-        except NotPrepared:
-            return self._build(store, tower, key, progress, anew=False)
-
-    def _build(
-        self, store: ReportStore, tower: TextEncoder, key: IndexKey, progress: Progress, *, anew: bool
-    ) -> ReportIndex:
-        prompt = SECTION_PROMPTS[key.scope] if key.space == "image" else ""
-        what = f"Encoding {key.scope}s with {key.encoder}" + (" for image search" if key.space == "image" else "")
-
-        def tell(done: int, total: int) -> None:
-            self._making = (what, done / total)
-            progress(*self._making)
-
-        return self._kept.make(key, store, lambda chunk: tower.encode(chunk, prompt), tell, anew=anew)
-
-    def _key(self, store: ReportStore, info: EncoderInfo, scope: Scope) -> IndexKey:
-        return IndexKey(
-            corpus=store.info.name,
-            corpus_sha256=store.info.sha256,
-            scope=scope,
-            encoder=info.name,
-            space=info.space,
-            score=info.score,
-            revision=info.revision,
-            dim=info.dim,
-        )
-
 
 @dataclass(frozen=True)
 class _Asked:
@@ -365,9 +378,3 @@ class _Asked:
     scope: Scope
     k: int
     filters: Filters
-
-
-def _film_vector(dual: Dual, query: Query) -> Vectors:
-    if query.image is None:
-        raise BadQuery("This search needs a radiograph. Drop a DICOM, PNG or JPEG.")
-    return dual.image.encode([query.image.pixels])

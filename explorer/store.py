@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from explorer.corpora.sections import scope_text, without_redactions
 from explorer.errors import BadQuery, CorpusError
 from explorer.files import Manifest, damaged, open_published, publish
 from explorer.progress import Progress, silent
+from explorer.store_filters import COUNTS, FINDING_COUNTS, STATUSES, Facets, matching
 from explorer.store_writer import WORD_INDEX, StoreWriter
-from explorer.types import Filters, Finding, Report, Scope, StudyMeta
+from explorer.types import Filters, Finding, Report, Scope, Status, StudyMeta
 
 NO_ORIGIN: Mapping[str, str | None] = {}
 
@@ -32,12 +34,6 @@ _FILE = "reports.sqlite"
 _WORD = re.compile(r"\w+")
 _PAGE = 512  # rows held at once where all are gone through
 
-_MATCHING = """
-SELECT id FROM studies
-WHERE (:min_age IS NULL OR json_extract(meta, '$.age') >= :min_age)
-  AND (:max_age IS NULL OR json_extract(meta, '$.age') <= :max_age)
-  AND (:view IS NULL OR EXISTS (SELECT 1 FROM json_each(meta, '$.views') WHERE value = :view))
-"""
 _PASSAGES = """
 SELECT passage, study, sections FROM passages JOIN studies ON studies.id = study
 WHERE scope = ? AND passage >= ? AND passage < ? ORDER BY passage, study
@@ -49,6 +45,10 @@ _LEFT_OUT = "SELECT rowid, study, item, reason FROM left_out WHERE rowid > ? ORD
 _ASKED = """
 SELECT studies.id, source, sections, findings, meta, licence
 FROM json_each(?) AS asked JOIN studies ON studies.id = asked.value ORDER BY asked.key
+"""
+_SAME_TEXT = """
+SELECT other.study FROM passages JOIN passages AS other USING (scope, passage)
+WHERE passages.scope = ? AND passages.study = ?
 """
 _STUDIES_OF_PASSAGES = """
 SELECT passage, study FROM passages
@@ -83,9 +83,12 @@ class Neighbour:
 class ReportStore:
     """The reports of one corpus, read-only once built. May be used from many threads."""
 
-    def __init__(self, connection: sqlite3.Connection, info: CorpusInfo, origin: Mapping[str, str | None]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, info: CorpusInfo, origin: Mapping[str, str | None], read_by: str
+    ) -> None:
         self.info = info
         self.origin = origin
+        self.read_by = read_by  # what its findings were read by, see `findings.revision`; "" if by nothing
         self._connection = connection
         self._turn = threading.Lock()
 
@@ -108,14 +111,16 @@ class ReportStore:
         source: Source,
         progress: Progress = silent,
         origin: Mapping[str, str | None] = NO_ORIGIN,
+        read_by: str = "",
     ) -> ReportStore:
         """Write what a source gives to `folder`, one study after another, and make it current in one step.
 
         progress: is told what is done and the share, 0–1. origin: how this was asked for, so that it can be asked
-        for again; kept beside the reports and shown nowhere. Raises CorpusError if the source cannot be read,
-        StoreError if the folder cannot be written; what was there before then stays.
+        for again; kept beside the reports and shown nowhere. read_by: what the findings of the source were read by.
+        Raises CorpusError if the source cannot be read, StoreError if the folder cannot be written; what was there
+        before then stays.
         """
-        about: dict[str, object] = {"origin": dict(origin)}
+        about: dict[str, object] = {"origin": dict(origin), "read_by": read_by}
         publish(folder, _WHAT, about, lambda generation: about.update(_write(generation / _FILE, source, progress)))
         return cls.open(folder)
 
@@ -133,8 +138,8 @@ class ReportStore:
             connection.execute("SELECT 1 FROM studies LIMIT 1")
         except sqlite3.Error as error:
             raise damaged(_WHAT) from error
-        known = {name: value for name, value in about.items() if name != "origin"}
-        return cls(connection, CorpusInfo(**known), about.get("origin", NO_ORIGIN))
+        known = {name: value for name, value in about.items() if name not in {"origin", "read_by"}}
+        return cls(connection, CorpusInfo(**known), about.get("origin", NO_ORIGIN), about.get("read_by", ""))
 
     def get(self, ids: Sequence[str]) -> tuple[Report, ...]:
         """Return the reports of these studies in the order asked. Raises BadQuery for an id not in the corpus."""
@@ -147,6 +152,10 @@ class ReportStore:
         """Return the report of a study; None if it is not in the corpus."""
         rows = self._rows(_ASKED, (json.dumps([study]),))
         return _report(rows[0]) if rows else None
+
+    def same_text(self, study: str, scope: Scope) -> frozenset[str]:
+        """Return the studies with the very same text in a scope, itself among them; none if it has no text there."""
+        return frozenset(name for (name,) in self._rows(_SAME_TEXT, (scope, study)))
 
     def passages(self, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield each distinct text of a scope as encoders see it, with the sorted ids of the studies that have it.
@@ -167,7 +176,7 @@ class ReportStore:
 
     def items(self) -> Iterator[Study | LeftOut]:
         """Yield every study and everything that was left out, as a source does."""
-        yield from (Study(_report(row[1:])) for row in self._paged(_STUDIES))
+        yield from map(Study, self.reports())
         yield from self.left_out()
 
     def left_out(self) -> Iterator[LeftOut]:
@@ -181,10 +190,22 @@ class ReportStore:
             self._connection.close()
 
     def matching(self, filters: Filters) -> frozenset[str] | None:
-        """Return the studies that pass the filters; None if all do. A study of unknown age passes no age limit."""
+        """Return the studies that pass the filters; None if all do. What is not known of a study passes no limit."""
         if filters == Filters():
             return None
-        return frozenset(study for (study,) in self._rows(_MATCHING, asdict(filters)))
+        return frozenset(study for (study,) in self._rows(*matching(filters)))
+
+    @cached_property
+    def facets(self) -> Facets:
+        """What there is to filter by."""
+        findings: dict[str, dict[Status, int]] = {}
+        for name, rank, count in self._rows(FINDING_COUNTS):
+            findings.setdefault(name, {})[STATUSES[rank]] = count
+        return Facets(findings, **{what: dict(self._rows(sql)) for what, sql in COUNTS.items()})
+
+    def reports(self) -> Iterator[Report]:
+        """Yield every report with its findings, in the order of the corpus; a few hundred are held at once."""
+        return (_report(row[1:]) for row in self._paged(_STUDIES))
 
     def bm25(self, text: str, scope: Scope, k: int, allowed: frozenset[str] | None) -> list[Neighbour]:
         """Return the k passages that share the rarest words with `text`, best first, ties by id.
@@ -277,6 +298,6 @@ def _report(row: tuple[str, ...]) -> Report:
         source=source,
         sections=json.loads(sections),
         findings=tuple(Finding(**finding) for finding in json.loads(findings)),
-        meta=StudyMeta(known["age"], tuple(known["views"]), known["films"], tuple(known["codes"])),
+        meta=StudyMeta(known["age"], tuple(known["views"]), known["films"], tuple(known["codes"]), known.get("sex")),
         licence=licence,
     )

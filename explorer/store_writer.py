@@ -1,6 +1,7 @@
 """Writing reports to SQLite, one after another: memory stays flat however many there are.
 
-Per study one row; per scope the passages (the distinct texts as encoders see them) with a word index over them.
+Per study one row and one for each finding; per scope the passages (the distinct texts as encoders see them) with a
+word index over them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from explorer.corpora.base import LeftOut
 from explorer.corpora.sections import has_words, scope_text, without_redactions
+from explorer.language.findings import observation_of, observations
 from explorer.types import SCOPES, Report, Scope
 
 WORD_INDEX: Mapping[Scope, str] = {scope: f"words_{scope}" for scope in SCOPES}
@@ -25,11 +27,19 @@ PRAGMA synchronous = OFF;
 CREATE TABLE studies (id TEXT PRIMARY KEY, source TEXT NOT NULL, licence TEXT NOT NULL,
                       sections TEXT NOT NULL, findings TEXT NOT NULL, meta TEXT NOT NULL);
 CREATE TABLE passages (scope TEXT, passage INTEGER, study TEXT, PRIMARY KEY (scope, passage, study)) WITHOUT ROWID;
+CREATE TABLE findings (study TEXT, name TEXT, observation TEXT, status TEXT, laterality TEXT, severity TEXT,
+                       section TEXT);
 CREATE TABLE left_out (study TEXT, item TEXT, reason TEXT);
 CREATE TEMP TABLE seen (scope TEXT, digest BLOB, passage INTEGER, PRIMARY KEY (scope, digest)) WITHOUT ROWID;
 """
+_INDEXES = """
+CREATE INDEX passage_of_study ON passages (scope, study);
+CREATE INDEX study_of_finding ON findings (name, study, status);
+CREATE INDEX study_of_observation ON findings (observation, study, status);
+"""
 _WORDS = "CREATE VIRTUAL TABLE {} USING fts5(text, content='', tokenize='porter unicode61 remove_diacritics 2')"
 _ALL = 2**256
+_FINDINGS = 4  # column of `studies`
 
 
 class StoreWriter:
@@ -58,7 +68,10 @@ class StoreWriter:
         self.studies += 1
         self.sections.update(report.sections.keys())
         # A sum does not depend on the order: the same reports have one sha256, read at once or added bit by bit
-        self._sum = (self._sum + int.from_bytes(hashlib.sha256(json.dumps(row).encode()).digest())) % _ALL
+        # Findings are read from the text, so reading them by better rules makes no other corpus.
+        written = json.dumps(row[:_FINDINGS] + row[_FINDINGS + 1 :])
+        self._sum = (self._sum + int.from_bytes(hashlib.sha256(written.encode()).digest())) % _ALL
+        self._add_findings(report)
         for scope in SCOPES:
             self._add_passage(report, scope)
 
@@ -69,13 +82,24 @@ class StoreWriter:
 
     def finish(self) -> str:
         """Have everything written; return the sha256 of the reports, the same in whatever order they came."""
-        self._database.execute("CREATE INDEX passage_of_study ON passages (scope, study)")
+        self._database.executescript(_INDEXES)
         self._database.commit()
         return f"{self._sum:064x}"
 
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+
+    def _add_findings(self, report: Report) -> None:
+        """Make the findings answer filters. "No Finding" counts as the study's only where `observations` lets it."""
+        observed = observations(report.findings)
+        rows = [
+            (report.id, one.name, name, one.status, one.laterality, one.severity, one.section)
+            for one in report.findings
+            for name in (observation_of(one.name),)
+            if name in observed
+        ]
+        self._database.executemany("INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def _add_passage(self, report: Report, scope: Scope) -> None:
         text = without_redactions(scope_text(report.sections, scope))

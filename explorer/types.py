@@ -14,6 +14,7 @@ from models.interfaces import Space
 Scope = Literal["report", "findings", "impression"]
 SCOPES: tuple[Scope, ...] = ("report", "findings", "impression")
 Status = Literal["present", "absent", "uncertain"]
+Sex = Literal["F", "M"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Finding:
     end: int
 
 
+QueryKind = Literal["text", "image", "both", "study"]
 Verdict = Literal["agrees", "contradicts", "uncertain", "not mentioned"]
 
 
@@ -50,6 +52,7 @@ class StudyMeta:
     views: tuple[str, ...] = ()  # "PA" | "AP" | "LATERAL", one per film; empty where the source is silent
     films: int = 0  # number of images the source lists
     codes: tuple[str, ...] = ()  # expert codes as the source writes them, e.g. "Opacity/lung/base/left"
+    sex: Sex | None = None  # as the source says, or the indication ("34-year-old male"); None where neither does
 
 
 @dataclass(frozen=True)
@@ -78,24 +81,43 @@ class QueryImage:
 
 @dataclass(frozen=True)
 class Query:
-    """What is searched for: a text or a film."""
+    """What is searched for: a text, a film, both together, or what is like a study."""
 
     text: str | None = None
     image: QueryImage | None = None
+    weight: float = 0.5  # of the film beside the text, 0–1; counts only where both are there
+    study: str | None = None  # id of the study that others shall be like
 
     @property
-    def kind(self) -> Literal["text", "image"]:
-        """Return which of the two it is."""
-        return "text" if self.image is None else "image"
+    def kind(self) -> QueryKind:
+        """Return which of them it is."""
+        if self.study is not None:
+            return "study"
+        if self.image is None:
+            return "text"
+        return "image" if self.text is None else "both"
+
+
+@dataclass(frozen=True)
+class FindingFilter:
+    """A finding that an answer must speak of: a label ("Support Devices") or the name of a device."""
+
+    name: str
+    status: Status | None = None  # of the study: present before uncertain before absent. None: whichever
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which studies may answer. The default lets every study through."""
+    """Which studies may answer. The default lets every study through; what is not known of a study passes no limit."""
 
     min_age: int | None = None
     max_age: int | None = None
     view: str | None = None  # "PA" | "AP" | "LATERAL"
+    sex: Sex | None = None
+    section: str | None = None  # a section the report must have, as in `Report.sections`
+    source: str | None = None  # as in `Report.source`
+    findings: tuple[FindingFilter, ...] = ()  # all of them
+    without: tuple[str, ...] = ()  # findings of which none may be present or uncertain
 
 
 @dataclass(frozen=True)
@@ -123,3 +145,5 @@ class SearchResult:
     hits: tuple[Hit, ...]
     seconds: float
     notes: tuple[str, ...] = field(default=())
+    findings: tuple[Finding, ...] = ()  # asked for: those of the text with its shorthand written out, or of the study
+    filters: Filters = field(default_factory=Filters)

@@ -13,6 +13,7 @@ from pathlib import Path
 from explorer.corpora.base import Film, LeftOut, Options, Place, Source, Study, only_file, root_of, selected
 from explorer.corpora.rows import Grouped, Row, rows, years
 from explorer.corpora.sections import SectionRule, tidy, unmarked
+from explorer.corpora.sex import sex_of
 from explorer.corpora.split import Split
 from explorer.corpora.views import view_of
 from explorer.types import Report, StudyMeta
@@ -32,7 +33,7 @@ _SECTIONS = {  # ours → theirs, the first that has text counts
     "comparison": ("section_comparison",),
 }
 _COLUMNS = (
-    *("path_to_image", "path_to_dcm", "frontal_lateral", "ap_pa", "report", "age", "split"),
+    *("path_to_image", "path_to_dcm", "frontal_lateral", "ap_pa", "report", "age", "sex", "split"),
     *(name for names in _SECTIONS.values() for name in names),
 )
 _STUDY = re.compile(r"(patient\d+)/(study\d+)/")
@@ -69,9 +70,10 @@ def _items(films: Path | None, studies: Grouped, rule: SectionRule) -> Iterator[
 
 def _study(study: str, group: Sequence[Row], films: Path | None, rule: SectionRule) -> Study:
     views = tuple(view for row in group if (view := _view(row)))
-    meta = StudyMeta(age=years(group[0]["age"]), views=views, films=len(group))
-    report = Report(study, NAME, _sections(group[0], rule), (), meta, LICENCE)
-    split = _SPLITS.get(group[0]["split"], "train")
+    first = group[0]
+    meta = StudyMeta(age=years(first["age"]), views=views, films=len(group), sex=sex_of(first["sex"]))
+    report = Report(study, NAME, _sections(first, rule), (), meta, LICENCE)
+    split = _SPLITS.get(first["split"], "train")
     return Study(report, split, tuple(_film(row, films) for row in group))
 
 

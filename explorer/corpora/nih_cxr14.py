@@ -14,6 +14,7 @@ from pathlib import Path
 
 from explorer.corpora.base import Film, LeftOut, Options, Place, Source, Study, only_file, root_of, selected
 from explorer.corpora.rows import Row, rows, years
+from explorer.corpora.sex import sex_of
 from explorer.corpora.split import Split, split_of_patient
 from explorer.corpora.views import is_frontal, view_of
 from explorer.errors import CorpusError
@@ -28,7 +29,7 @@ ATTRIBUTION = (
 )
 _TABLE = "Data_Entry_2017*.csv*"
 _TESTED = "test_list.txt"
-_COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "Patient Age", "View Position")
+_COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "Patient Age", "Patient Gender", "View Position")
 
 
 def source(place: Place, options: Options) -> Source:
@@ -68,6 +69,7 @@ def _items(table: Path, tested: frozenset[str] | None, folders: Sequence[Path]) 
             views=(view,) if view else (),
             films=1,
             codes=tuple(filter(None, row["Finding Labels"].split("|"))),
+            sex=sex_of(row["Patient Gender"]),
         )
         report = Report(f"{NAME}:{Path(name).stem}", NAME, {}, (), meta, LICENCE)
         path = next((folder / name for folder in folders if (folder / name).is_file()), None)

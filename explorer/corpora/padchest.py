@@ -15,6 +15,7 @@ from pathlib import Path
 
 from explorer.corpora.base import Film, LeftOut, Options, Place, Source, Study, only_file, root_of, selected
 from explorer.corpora.rows import Grouped, Row, rows
+from explorer.corpora.sex import sex_of
 from explorer.corpora.split import split_of_patient
 from explorer.corpora.views import is_frontal, view_of
 from explorer.types import Report, StudyMeta
@@ -28,8 +29,8 @@ ATTRIBUTION = (
 )
 _TABLE = "PADCHEST_chest_x_ray_images_labels_160K*.csv*"
 _COLUMNS = (
-    *("ImageID", "ImageDir", "StudyDate_DICOM", "StudyID", "PatientID", "PatientBirth", "Projection"),
-    *("ReportID", "Report", "Labels"),
+    *("ImageID", "ImageDir", "StudyDate_DICOM", "StudyID", "PatientID", "PatientBirth"),
+    *("PatientSex_DICOM", "Projection", "ReportID", "Report", "Labels"),
 )
 _LABEL = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
@@ -63,6 +64,7 @@ def _study(study: str, group: Sequence[Row], films: Path | None) -> Study:
         views=tuple(view for view in views if view),
         films=len(group),
         codes=tuple(dict.fromkeys(label for row in group for label in _labels(row["Labels"]))),
+        sex=sex_of(group[0]["PatientSex_DICOM"]),
     )
     shown = tuple(_film(row, view, films) for row, view in zip(group, views, strict=True))
     report = Report(study, NAME, {"findings": text} if text else {}, (), meta, LICENCE)

@@ -14,6 +14,7 @@ comparison = "prior"
 patient = "pid"                         # decides the split; without it, the study does
 split = "fold"                          # "train", "validation", "test": instead of one drawn by patient
 age = "age"
+sex = "gender"                          # F or M, or in words
 view = "projection"                     # PA, AP, LATERAL, …: one row for each film of a study
 film = "png"                            # path from --root
 """
@@ -31,6 +32,7 @@ from explorer.corpora import READERS
 from explorer.corpora.base import Film, LeftOut, Options, Place, Source, Study, root_of, selected
 from explorer.corpora.rows import Grouped, Row, rows, years
 from explorer.corpora.sections import SectionRule, by_headings, tidy
+from explorer.corpora.sex import sex_of
 from explorer.corpora.split import Split, split_of_patient
 from explorer.corpora.views import is_frontal, view_of
 from explorer.errors import CorpusError, CorpusMissing
@@ -39,7 +41,7 @@ from explorer.types import Report, StudyMeta
 NAME = "table"
 _SECTIONS = ("findings", "impression", "indication", "comparison")
 _TEXTS = {"report", "findings", "impression"}
-_COLUMNS = {*_SECTIONS, "study", "report", "patient", "split", "age", "view", "film"}
+_COLUMNS = {*_SECTIONS, "study", "report", "patient", "split", "age", "sex", "view", "film"}
 _WORDS = ("title", "licence", "attribution", "file")
 _FILES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 _SPLITS: dict[str, Split] = {name: name for name in get_args(Split)} | {"validate": "validation", "valid": "validation"}
@@ -137,7 +139,12 @@ def _study(study: str, group: Sequence[Row], mapped: Mapped, root: Path, rule: S
         for row, view in zip(group, views, strict=True)
         if row.get("film")
     )
-    meta = StudyMeta(age=years(first.get("age", "")), views=tuple(view for view in views if view), films=len(films))
+    meta = StudyMeta(
+        age=years(first.get("age", "")),
+        views=tuple(view for view in views if view),
+        films=len(films),
+        sex=sex_of(first.get("sex", "")),
+    )
     report = Report(study, mapped.name, _sections(first, rule), (), meta, mapped.licence)
     return Study(report, _split(group[0]), films)
 

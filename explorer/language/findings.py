@@ -6,15 +6,17 @@ and Hernia, and devices by their own names. Every phrase is a row of `assets/lex
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from explorer.language.anatomy import Anatomy, AnatomyReader
 from explorer.language.headings import heading_end
 from explorer.language.labels import NO_FINDING
 from explorer.language.organs import OrganReader, Said
-from explorer.language.phrases import Match, Phrases, Word, table, words
+from explorer.language.phrases import LEXICONS, Match, Phrases, Word, table, words
 from explorer.language.scope import Place, Scope, ScopeReader
 from explorer.language.sentences import sentences
 from explorer.types import Finding, Status
@@ -22,6 +24,8 @@ from explorer.types import Finding, Status
 SECTIONS: tuple[str, ...] = ("findings", "impression")  # the indication asks, it does not observe
 SUPPORT_DEVICES = "Support Devices"
 DEVICES: frozenset[str] = frozenset(row["name"] for row in table("findings.tsv") if row["kind"] == "device")
+TABLES = ("anatomy.tsv", "cues.tsv", "findings.tsv", "organs.tsv", "severity.tsv", "states.tsv")
+MODULES = ("anatomy.py", "findings.py", "headings.py", "organs.py", "phrases.py", "scope.py", "sentences.py")
 _CERTAINTY: tuple[Status, ...] = ("present", "uncertain", "absent")
 _NOWHERE = frozenset({NO_FINDING, "Cardiomegaly", "Enlarged Cardiomediastinum"})  # one place, no side
 
@@ -97,6 +101,14 @@ class FindingsReader:
             yield from _named(match, status)
         for pair in said:
             yield from _said(pair, scope)
+
+
+def revision() -> str:
+    """Return the sha256 of everything that decides what is read: findings of another revision may differ."""
+    digest = hashlib.sha256()
+    for path in (*(LEXICONS / name for name in TABLES), *(Path(__file__).with_name(name) for name in MODULES)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def observation_of(name: str) -> str:

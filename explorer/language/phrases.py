@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-_TABLES = Path(__file__).resolve().parents[2] / "assets" / "lexicons"
+LEXICONS = Path(__file__).resolve().parents[2] / "assets" / "lexicons"
 _WORD = re.compile(r"[A-Za-z]+\d*|\d+(?:\.\d+)?|[,;:/()?]")
 _BRITISH = (("aemi", "emi"), ("aemo", "emo"), ("oedem", "edem"), ("tumour", "tumor"), ("oesoph", "esoph"))
 _SHORTEST_STEM = 3
@@ -67,7 +67,7 @@ def fold(word: str) -> str:
 
 def table(name: str) -> Iterator[dict[str, str]]:
     """Yield the rows of a lexicon; lines that start with "#" are comments."""
-    with (_TABLES / name).open(encoding="utf-8", newline="") as lines:
+    with (LEXICONS / name).open(encoding="utf-8", newline="") as lines:
         kept = (line for line in lines if not line.startswith("#"))
         yield from csv.DictReader(kept, delimiter="\t", quoting=csv.QUOTE_NONE)
 

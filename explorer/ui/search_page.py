@@ -18,7 +18,8 @@ from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import Progress, watch
 
 if TYPE_CHECKING:
-    from explorer.search import Explorer, RankerChoice
+    from explorer.choices import RankerChoice
+    from explorer.search import Explorer
 
 PLACEHOLDER = "sm R PTX s/p CT to WS, BLLF retic opac"
 EXAMPLES = (

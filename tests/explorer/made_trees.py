@@ -126,6 +126,7 @@ def chexpert(root: Path) -> Path:
         "section_findings": "\nClear lungs.\n",
         "section_impression": "Normal chest.",
         "section_history": "Cough.",
+        "sex": "Female",
     }
     whole = {"report": "Chest, one view.\n\nThe tube ends above the carina."}
     rows = [
@@ -152,6 +153,7 @@ def padchest(root: Path) -> Path:
             "StudyID": "1",
             "PatientID": "77",
             "PatientBirth": "1950.0",
+            "PatientSex_DICOM": "M",
             "Projection": "PA",
             "Report": " engrosamient pleural apical . corazón y columna sin cambi, niñ .",
             "Labels": "['apical pleural thickening', \"Chilaiditi's sign\", '']",
@@ -182,7 +184,10 @@ def nih(root: Path) -> Path:
         {"Image Index": "00000001_001.png", "Finding Labels": "No Finding", "Patient ID": "1"},
         {"Image Index": "00000002_000.png", "Finding Labels": "Hernia", "Patient ID": "2"},
     ]
-    ages = [{"Patient Age": "058Y", "View Position": "PA"}, {"Patient Age": "59", "View Position": "AP"}]
+    ages = [
+        {"Patient Age": "058Y", "Patient Gender": "F", "View Position": "PA"},
+        {"Patient Age": "59", "View Position": "AP"},
+    ]
     write_table(root / "Data_Entry_2017_v2020.csv", NIH, [{**row, **ages[n % 2]} for n, row in enumerate(rows)])
     (root / "test_list.txt").write_text("00000002_000.png\n")
     film(root / "images_001" / "images" / "00000001_000.png")
@@ -201,6 +206,7 @@ study = "accession"
 report = "text"
 patient = "pid"
 age = "years"
+sex = "gender"
 view = "projection"
 film = "png"
 """
@@ -209,10 +215,42 @@ film = "png"
 def table(root: Path, mapping: str = MAPPING) -> tuple[Path, Path]:
     """Two films of one study, a study in other words, and a row without a study; with the file that maps them."""
     rows = [
-        {"accession": "A1", "text": NOTE, "pid": "p1", "years": "70", "projection": "pa", "png": "a1.png"},
-        {"accession": "B2", "text": "Clear lungs.", "pid": "p2", "years": "", "projection": "ap", "png": ""},
-        {"accession": "A1", "text": NOTE, "pid": "p1", "years": "70", "projection": "Lateral", "png": "a2.png"},
-        {"accession": "", "text": "Nobody's report.", "pid": "p3", "years": "5", "projection": "", "png": ""},
+        {
+            "accession": "A1",
+            "text": NOTE,
+            "pid": "p1",
+            "years": "70",
+            "gender": "Male",
+            "projection": "pa",
+            "png": "a1.png",
+        },
+        {
+            "accession": "B2",
+            "text": "Clear lungs.",
+            "pid": "p2",
+            "years": "",
+            "gender": "",
+            "projection": "ap",
+            "png": "",
+        },
+        {
+            "accession": "A1",
+            "text": NOTE,
+            "pid": "p1",
+            "years": "70",
+            "gender": "Male",
+            "projection": "Lateral",
+            "png": "a2.png",
+        },
+        {
+            "accession": "",
+            "text": "Nobody's report.",
+            "pid": "p3",
+            "years": "5",
+            "gender": "",
+            "projection": "",
+            "png": "",
+        },
     ]
     write_table(root / "reports.csv", tuple(rows[0]), rows)
     film(root / "a1.png")

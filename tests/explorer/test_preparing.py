@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import made_trees
@@ -17,13 +18,17 @@ import psutil
 import pytest
 
 from explorer import preparing
-from explorer.corpora.base import Options, Place
+from explorer.choices import RankerChoice
+from explorer.corpora.base import Options, Place, Source, Study
 from explorer.errors import BadQuery, CorpusError, NotPrepared, UnknownCorpus
 from explorer.files import changing
 from explorer.indexes import Indexes
+from explorer.language.findings import revision
 from explorer.preparing import Order
-from explorer.search import Explorer, RankerChoice
+from explorer.search import Explorer
 from explorer.settings import Settings
+from explorer.store import ReportStore
+from explorer.types import Filters, FindingFilter
 from models.interfaces import EncoderInfo
 
 CHOICES = (RankerChoice("letters", "letters", frozenset(("text",)), ""),)
@@ -94,6 +99,32 @@ def test_a_prepared_corpus_is_searched_and_carries_the_terms_of_its_source(explo
     assert {hit.report.id for hit in result.hits} == {"mimic-cxr:50000001", "mimic-cxr:50000003"}
     assert all("PhysioNet" in hit.report.licence for hit in result.hits)
     assert "Johnson" in explorer.corpus.attribution
+
+
+def test_findings_and_the_sex_an_indication_states_are_read_when_a_corpus_is_prepared(settings, order):
+    store = preparing.build(settings, order)
+    (report,) = store.get(["mimic-cxr:50000001"])
+    assert ("Pneumonia", "present") in {(finding.name, finding.status) for finding in report.findings}
+    assert store.matching(Filters(findings=(FindingFilter("Pneumonia", "present"),))) >= {report.id}
+    assert store.read_by == revision()
+
+
+def test_a_corpus_read_by_older_rules_is_read_again_from_itself_and_keeps_its_vectors(settings, order, mimic, towers):
+    preparing.build(settings, order)
+    over(settings, towers).prepare("text")
+    made = list(towers.one.asked)
+    old = preparing.opened(settings, "mimic-cxr")
+    bare = (replace(item, report=replace(item.report, findings=())) for item in old.items() if isinstance(item, Study))
+    info = old.info
+    terms = (info.name, info.title, info.licence, info.attribution, info.studies, bare, info.sha256)
+    ReportStore.write(settings.cache / "corpora" / "mimic-cxr", Source(*terms), origin=old.origin)
+    shutil.rmtree(mimic)
+
+    again = preparing.opened(settings, "mimic-cxr")
+    assert list(again.reports()) == list(old.reports())
+    assert (again.read_by, again.origin) == (revision(), old.origin)
+    over(settings, towers).prepare("text")
+    assert towers.one.asked == made
 
 
 def test_what_was_left_out_is_remembered_with_the_corpus(explorer, settings):

@@ -8,15 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from explorer.choices import RankerChoice
 from explorer.corpora.base import Corpus
 from explorer.errors import BadQuery, UnknownTower
-from explorer.search import Explorer, RankerChoice
+from explorer.language.findings import FindingsReader
+from explorer.search import Explorer
 from explorer.settings import Settings
 from explorer.store import ReportStore
-from explorer.types import QueryImage, Report, StudyMeta
+from explorer.types import Filters, QueryImage, Report, StudyMeta
 from models.interfaces import SEARCH_INSTRUCTION, SECTION_PROMPTS, Dual, EncoderInfo
 
 WORDS = ("effusion", "pneumothorax", "clear", "nodule")
+READER = FindingsReader.open()
 INFO = EncoderInfo("words", "report", 4, 64, "cosine", "fp32", "cpu", "r1", instructed=True)
 
 
@@ -56,7 +59,7 @@ class Towers:
 
 def report(number: int, findings: str, impression: str) -> Report:
     sections = {"findings": findings, "impression": impression}
-    return Report(f"ours:{number}", "ours", sections, (), StudyMeta(age=40), "CC0")
+    return Report(f"ours:{number}", "ours", sections, READER.read_report(sections), StudyMeta(age=40), "CC0")
 
 
 REPORTS = (
@@ -200,6 +203,59 @@ def test_words_alone_are_ranked_by_bm25(explorer):
 
     assert result.hits[0].report.id == "ours:5"
     assert (result.space, result.score_name) == ("words", "bm25")
+
+
+def test_the_neighbours_of_a_study_are_neither_itself_nor_what_says_the_same(explorer):
+    for encoder in ("words", "bm25"):
+        result = explorer.neighbours("ours:4", encoder=encoder, k=2)
+        assert (result.query.kind, result.query.study) == ("study", "ours:4")
+        assert {"ours:3", "ours:4"}.isdisjoint(hit.report.id for hit in result.hits)
+    assert explorer.neighbours("ours:1", encoder="words", k=9).hits[0].rank == 1
+    assert len(explorer.neighbours("ours:1", encoder="words", k=9).hits) == 3
+
+
+def test_neighbours_are_judged_by_the_findings_of_the_study_they_are_like(explorer):
+    result = explorer.neighbours("ours:1", encoder="words", k=3)
+    verdicts = {hit.report.id: {one.asked.name: one.verdict for one in hit.agreement} for hit in result.hits}
+    assert {finding.name for finding in result.findings} == {"Pleural Effusion"}
+    assert verdicts["ours:2"] == {"Pleural Effusion": "not mentioned"}
+
+
+def test_a_study_that_is_not_there_has_no_neighbours(explorer):
+    with pytest.raises(BadQuery, match="No study"):
+        explorer.neighbours("ours:99", encoder="words")
+
+
+def test_text_and_film_together_lean_to_the_one_with_the_weight(explorer):
+    def first(weight):
+        return explorer.by_both("nodule", film(), weight=weight, encoder="words", k=1).hits[0].report.id
+
+    assert (first(0.0), first(1.0)) == ("ours:5", "ours:1")
+    with pytest.raises(BadQuery, match="between 0 and 1"):
+        first(1.5)
+    with pytest.raises(BadQuery, match="reads no radiographs"):
+        explorer.by_both("nodule", film(), weight=0.5, encoder="bm25")
+
+
+def test_an_excluded_finding_is_in_no_hit_of_any_ranker(explorer):
+    filters = Filters(without=("Pleural Effusion",))
+    for encoder in ("words", "bm25"):
+        hits = explorer.by_text("effusion clear nodule", encoder=encoder, filters=filters).hits
+        assert "ours:1" not in {hit.report.id for hit in hits}
+        assert hits
+
+
+def test_the_vectors_of_either_space_come_with_the_studies_of_each_row(explorer):
+    index = explorer.vectors("words")
+    assert (index.vectors.shape, index.studies[2]) == ((4, 4), ("ours:3", "ours:4"))
+    assert explorer.vectors("words", space="image").key.space == "image"
+    with pytest.raises(BadQuery, match="make no vectors"):
+        explorer.vectors("bm25")
+
+
+def test_every_report_of_the_corpus_is_given_with_its_findings(explorer):
+    assert [report.id for report in explorer.reports()] == [f"ours:{number}" for number in range(1, 6)]
+    assert next(explorer.reports()).findings == explorer.report("ours:1").findings != ()
 
 
 @pytest.mark.parametrize(

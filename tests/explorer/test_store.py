@@ -15,7 +15,7 @@ from explorer.corpora.sections import has_words
 from explorer.errors import BadQuery, CorpusError, Damaged, Foreign, NotPrepared
 from explorer.files import publish
 from explorer.store import Neighbour, ReportStore, nearest
-from explorer.types import Filters, Finding, Report, StudyMeta
+from explorer.types import Filters, Finding, FindingFilter, Report, StudyMeta
 
 EFFUSION = Finding("Pleural Effusion", "present", "base", "left", "small", "findings", 0, 19)
 
@@ -52,6 +52,25 @@ REPORTS = (
     study(8, "Lungs are clear.", "Nodule in the right apex."),
 )
 CORPUS = Corpus("toy", "Toy reports", "CC0", "Nobody, 2024", "ab" * 32, REPORTS)
+
+
+def said(number, *findings, **more):
+    marked = tuple(Finding(name, status, "", side, "", "findings", 0, 1) for name, status, side in findings)
+    return replace(study(number, f"Text {number}.", **more), findings=marked)
+
+
+SAYING = (
+    said(1, ("Pneumothorax", "present", "right"), ("Pneumothorax", "absent", "left"), sex="F"),
+    said(2, ("Pneumothorax", "absent", ""), ("No Finding", "present", ""), sex="M"),
+    said(3, ("Pneumothorax", "uncertain", ""), ("Chest Tube", "present", "right")),
+    said(4, ("Pleural Effusion", "present", "left"), ("No Finding", "present", "")),
+    replace(said(5), sections={"impression": "Text 5."}, source="other"),
+)
+
+
+@pytest.fixture(scope="module")
+def saying(tmp_path_factory):
+    return ReportStore.build(tmp_path_factory.mktemp("saying"), Corpus("toy", "Toy", "", "", "ab", SAYING))
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +159,66 @@ def test_an_empty_corpus_is_searchable_and_empty(tmp_path):
 )
 def test_filters_keep_the_studies_they_describe(store, filters, expected):
     assert store.matching(filters) == {f"toy:{number}" for number in expected}
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(findings=(FindingFilter("Pneumothorax", "present"),)), {1}),
+        (Filters(findings=(FindingFilter("Pneumothorax", "uncertain"),)), {3}),
+        (Filters(findings=(FindingFilter("Pneumothorax", "absent"),)), {2}),  # not 1, absent on one side only
+        (Filters(findings=(FindingFilter("Pneumothorax"),)), {1, 2, 3}),
+        (Filters(findings=(FindingFilter("Chest Tube", "present"),)), {3}),
+        (Filters(findings=(FindingFilter("Support Devices", "present"),)), {3}),
+        (Filters(findings=(FindingFilter("No Finding"),)), {2}),  # not 4, where an effusion is there
+        (Filters(findings=(FindingFilter("Pneumothorax"), FindingFilter("Support Devices"))), {3}),
+        (Filters(findings=(FindingFilter("' OR 1=1 --"),)), set()),
+        (Filters(without=("Pneumothorax",)), {2, 4, 5}),
+        (Filters(without=("Pneumothorax", "Pleural Effusion")), {2, 5}),
+        (Filters(without=("Pleural Effusion",), sex="F"), {1}),
+        (Filters(sex="M"), {2}),
+        (Filters(section="impression"), {5}),
+        (Filters(section="findings", source="toy"), {1, 2, 3, 4}),
+        (Filters(source="other"), {5}),
+    ],
+)
+def test_filters_by_findings_take_the_status_of_the_study(saying, filters, expected):
+    assert saying.matching(filters) == {f"toy:{number}" for number in expected}
+
+
+def test_both_ways_to_rank_answer_from_what_passes_the_filters_alone(saying):
+    allowed = saying.matching(Filters(without=("Pneumothorax",)))
+    assert {near.id for near in saying.bm25("text", "report", 9, allowed)} == {"toy:2", "toy:4", "toy:5"}
+
+
+def test_the_facets_count_studies_by_the_status_they_have(saying):
+    facets = saying.facets
+    assert facets.findings == {
+        "Pneumothorax": {"present": 1, "uncertain": 1, "absent": 1},
+        "No Finding": {"present": 1},
+        "Chest Tube": {"present": 1},
+        "Support Devices": {"present": 1},
+        "Pleural Effusion": {"present": 1},
+    }
+    assert (facets.sexes, facets.sources) == ({"F": 1, "M": 1}, {"toy": 4, "other": 1})
+
+
+def test_all_reports_come_with_findings_and_meta(saying):
+    assert tuple(saying.reports()) == SAYING
+
+
+def test_findings_read_by_other_rules_make_no_other_corpus(tmp_path):
+    first, again = (
+        ReportStore.write(tmp_path, source(Study(one)), read_by=rules)
+        for one, rules in ((SAYING[0], "old"), (replace(SAYING[0], findings=()), "new"))
+    )
+    assert first.info.sha256 == again.info.sha256
+    assert (first.read_by, again.read_by) == ("old", "new")
+
+
+def test_the_studies_of_the_very_same_text_are_told(store):
+    assert store.same_text("toy:2", "report") == {"toy:2", "toy:3"}
+    assert store.same_text("toy:7", "report") == frozenset()
 
 
 def test_no_filter_lets_every_study_through(store):

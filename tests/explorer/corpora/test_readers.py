@@ -133,7 +133,7 @@ def test_chexpert_rows_of_one_study_are_one_report_in_its_columns(tmp_path):
     both = studies["patient00002-study1"]
     assert both.report.sections == {"findings": "Clear lungs.", "impression": "Normal chest.", "indication": "Cough."}
     assert both.report.meta.views == ("PA", "LATERAL")
-    assert both.report.meta.age == 61
+    assert (both.report.meta.age, both.report.meta.sex) == (61, "F")
     assert studies["patient00001-study3"].report.sections == {"impression": "1. No change."}
     assert (both.split, studies["patient00009-study1"].split) == ("train", "validation")
     assert left_out == {
@@ -164,6 +164,7 @@ def test_padchest_keeps_every_letter_of_its_spanish(tmp_path):
     assert report.meta.codes == ("apical pleural thickening", "Chilaiditi's sign", "normal")
     assert report.meta.views == ("PA", "LATERAL")
     assert (report.meta.age, studies["2"].report.meta.age) == (64, None)
+    assert (report.meta.sex, studies["2"].report.meta.sex) == ("M", None)
     assert left_out == {("padchest:2", NO_TEXT), ("2_a.png", NO_FILM)}
     assert studies["1"].split == split_of_patient("77")
 
@@ -176,6 +177,7 @@ def test_nih_films_have_labels_and_no_report_and_all_are_listed(tmp_path):
         ("Hernia",),
     ]
     assert [study.report.meta.age for study in studies.values()] == [58, 59, 58]
+    assert [study.report.meta.sex for study in studies.values()] == ["F", None, "F"]
     assert all(study.report.sections == {} for study in studies.values())
     assert left_out == {(f"nih-cxr14:{name}", NO_TEXT) for name in studies} | {("00000001_001.png", NO_FILM)}
     assert studies["00000002_000"].split == "test"
@@ -190,6 +192,7 @@ def test_a_table_is_read_by_its_mapping(tmp_path):
     assert first.report.licence == "internal use"
     assert first.report.sections["impression"] == "Left lower lobe pneumonia."
     assert (first.report.meta.age, first.report.meta.views) == (70, ("PA", "LATERAL"))
+    assert first.report.meta.sex == "M"
     assert first.split == split_of_patient("p1")
     assert film_names(first) == ["a1.png"]
     assert left_out == {("row 4", "the row names no study"), ("a2.png", NO_FILM), ("our-hospital:B2", NO_TEXT)}

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from explorer.language import findings
 from explorer.language.findings import DEVICES, FindingsReader, observation_of, observations
 from explorer.language.labels import LABELS
 from explorer.types import Finding, Status
@@ -320,3 +323,12 @@ def test_a_hostile_note_of_the_longest_length_is_read_in_seconds():
     for piece in ("no effusion, ", "nodular ", "effusion or ", "heart and ", "possible "):
         READER.read(piece * (4_000 // len(piece)), "findings")
     assert time.process_time() - started < 10
+
+
+def test_the_revision_covers_every_table_and_module_that_decides_what_is_read():
+    folder = Path(findings.__file__).parent
+    sources = {name: (folder / name).read_text(encoding="utf-8") for name in findings.MODULES}
+    imported = set(re.findall(r"from explorer\.language\.(\w+) import", "".join(sources.values())))
+    assert {f"{name}.py" for name in imported} - {"labels.py"} == set(findings.MODULES) - {"findings.py"}
+    assert set(re.findall(r"\w+\.tsv", "".join(sources.values()))) == set(findings.TABLES)
+    assert findings.revision() == findings.revision() != ""

@@ -1,0 +1,74 @@
+"""The vectors in use: each opened or made at most once, by whoever asks first, while the others wait and are told."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from explorer.errors import NotPrepared
+from explorer.index import IndexKey, ReportIndex
+from explorer.indexes import Indexes
+from explorer.progress import Progress
+from explorer.store import ReportStore
+from explorer.types import Scope
+from models.interfaces import SECTION_PROMPTS, EncoderInfo, TextEncoder
+
+
+class IndexCache:
+    """Indexes by corpus, scope and encoder. Safe to call from many threads."""
+
+    def __init__(self, cache: Path) -> None:
+        self._kept = Indexes(cache)
+        self._open: dict[str, ReportIndex] = {}
+        self._building = threading.Lock()  # one heavy job at a time
+        self._making = ("", 0.0)  # what holds the lock, for those who wait
+
+    def of(self, store: ReportStore, tower: TextEncoder, scope: Scope, progress: Progress) -> ReportIndex:
+        """Return the vectors of a scope: from memory, from disk, or made now. Raises TowerError, StoreError."""
+        key = _key(store, tower.info, scope)
+        if key.folder_name in self._open:
+            return self._open[key.folder_name]
+        while not self._building.acquire(timeout=0.5):
+            progress(*self._making)
+        try:
+            if key.folder_name not in self._open:
+                self._open[key.folder_name] = self._open_or_build(store, tower, key, progress)
+            return self._open[key.folder_name]
+        finally:
+            self._building.release()
+
+    def rebuild(self, store: ReportStore, tower: TextEncoder, scope: Scope, progress: Progress) -> None:
+        """Make the vectors of a scope anew, whatever is on disk."""
+        key = _key(store, tower.info, scope)
+        self._open[key.folder_name] = self._build(store, tower, key, progress, anew=True)
+
+    def _open_or_build(self, store: ReportStore, tower: TextEncoder, key: IndexKey, progress: Progress) -> ReportIndex:
+        try:
+            return self._kept.open(key)
+        except NotPrepared:
+            return self._build(store, tower, key, progress, anew=False)
+
+    def _build(
+        self, store: ReportStore, tower: TextEncoder, key: IndexKey, progress: Progress, *, anew: bool
+    ) -> ReportIndex:
+        prompt = SECTION_PROMPTS[key.scope] if key.space == "image" else ""
+        what = f"Encoding {key.scope}s with {key.encoder}" + (" for image search" if key.space == "image" else "")
+
+        def tell(done: int, total: int) -> None:
+            self._making = (what, done / total)
+            progress(*self._making)
+
+        return self._kept.make(key, store, lambda chunk: tower.encode(chunk, prompt), tell, anew=anew)
+
+
+def _key(store: ReportStore, info: EncoderInfo, scope: Scope) -> IndexKey:
+    return IndexKey(
+        corpus=store.info.name,
+        corpus_sha256=store.info.sha256,
+        scope=scope,
+        encoder=info.name,
+        space=info.space,
+        score=info.score,
+        revision=info.revision,
+        dim=info.dim,
+    )
