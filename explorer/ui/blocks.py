@@ -17,13 +17,13 @@ from explorer.ui import render
 from explorer.ui.results_page import ResultsPage
 from explorer.ui.search_page import SearchPage
 from explorer.ui.theme import PLAIN
+from explorer.ui.uploads import SWEEP
 
 if TYPE_CHECKING:
     from explorer.search import Explorer
     from explorer.store import CorpusInfo
 
 PAGES = ("search", "results")  # as the address names them; the first is shown where it names none
-SWEEP = (60, 600)  # seconds: how often uploads nobody read are looked for, and how old they may get
 READY = "() => { document.body.dataset.ready = 'yes'; }"
 HEADER_SHOWN = "window.dispatchEvent(new Event('cxr:header'))"
 

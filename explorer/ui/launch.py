@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import CxrError
+from explorer.ui.gate import Gate, Quota
+from explorer.ui.uploads import uploads_folder
 
 if TYPE_CHECKING:
     import gradio as gr
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OFFLINE = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -31,37 +30,6 @@ OFFLINE = {
 WAITING = 16  # searches in line before a new one is told that the server is busy
 SESSIONS = 100  # pages whose state is kept
 LOOPBACK_NAMES = ["127.0.0.1", "localhost"]
-
-# Gradio's page needs inline scripts and builds functions from text; everything still comes from this server only.
-CONTENT_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "Content-Security-Policy": CONTENT_POLICY,
-    "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-# All that the page asks for. Gradio offers some sixty routes more, among them a proxy and a file server.
-ROUTES = (
-    "/config",
-    "/theme.css",
-    "/assets/",
-    "/static/",
-    "/favicon.ico",
-    "/manifest.json",
-    "/login",
-    "/logout",
-    "/gradio_api/info",
-    "/gradio_api/startup-events",
-    "/gradio_api/heartbeat/",
-    "/gradio_api/queue/",
-    "/gradio_api/upload",
-    "/gradio_api/cancel",
-    "/gradio_api/reset",
-)
 
 
 class Unguarded(CxrError):
@@ -91,27 +59,6 @@ class Door:
             return False
 
 
-class Gate:
-    """Lets through what `ROUTES` names, and adds `HEADERS` to every answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or say that there is nothing here."""
-        from starlette.datastructures import MutableHeaders
-        from starlette.responses import PlainTextResponse
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
-        is_open = scope["type"] == "lifespan" or scope["path"] == "/" or scope["path"].startswith(ROUTES)
-        answer = self.app if is_open else PlainTextResponse("Nothing here.", 404)
-        await answer(scope, receive, send_with_headers)
-
-
 @contextmanager
 def closed_environment() -> Iterator[Path]:
     """Close what environment variables could open, and keep temporary files in a private folder while inside.
@@ -123,12 +70,11 @@ def closed_environment() -> Iterator[Path]:
     for name in before:
         if name.startswith("GRADIO_"):
             del os.environ[name]
-    folder = Path(tempfile.mkdtemp(prefix="cxr-"))  # mode 0700
-    os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(folder))
     try:
-        yield folder
+        with uploads_folder() as folder:
+            os.environ.update(OFFLINE, GRADIO_TEMP_DIR=str(folder))
+            yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         os.environ.clear()
         os.environ.update(before)
 
@@ -138,8 +84,11 @@ def serve(blocks: gr.Blocks, door: Door, *, upload_bytes: int, blocked: Sequence
 
     `blocked` folders are never served, whatever else allows them.
     """
+    from gradio.utils import get_upload_folder
+
     from explorer.ui import theme
 
+    quota = Quota(Path(get_upload_folder()), upload_bytes)
     blocks.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
     _, address, _ = blocks.launch(
         server_name=door.host,
@@ -163,15 +112,16 @@ def serve(blocks: gr.Blocks, door: Door, *, upload_bytes: int, blocked: Sequence
         prevent_thread_lock=True,
         theme=theme.gradio_theme(),
         head=theme.head(),
-        app_kwargs={"middleware": _middleware(door), "docs_url": None, "redoc_url": None, "openapi_url": None},
+        app_kwargs={"middleware": _middleware(door, quota), "docs_url": None, "redoc_url": None, "openapi_url": None},
     )
     return str(address)
 
 
-def _middleware(door: Door) -> list[Any]:
+def _middleware(door: Door, quota: Quota) -> list[Any]:
     """On loopback the host name is checked too: a name that an outsider points at 127.0.0.1 is refused."""
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     names = LOOPBACK_NAMES if door.loopback else ["*"]
-    return [Middleware(Gate), Middleware(TrustedHostMiddleware, allowed_hosts=names)]
+    gate = Middleware(Gate, quota=quota, limited=not door.loopback)
+    return [gate, Middleware(TrustedHostMiddleware, allowed_hosts=names)]

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from conftest import free_port
 
-from explorer.ui.launch import HEADERS, OFFLINE, Door, Unguarded, closed_environment, serve
+from explorer.ui.gate import HEADERS
+from explorer.ui.launch import OFFLINE, Door, Unguarded, closed_environment, serve
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -121,10 +122,39 @@ def test_an_upload_above_the_limit_is_refused_and_leaves_nothing(served, web):
     assert files_below(served.uploads) == []
 
 
-def test_an_upload_cannot_choose_its_folder(served, web):
+def test_an_upload_cannot_choose_its_folder_and_keeps_no_name(served, web):
     stored = web.post("gradio_api/upload", files={"files": ("../../../evil.dcm", b"film")}).json()
     assert Path(stored[0]).resolve().is_relative_to(served.uploads.resolve())
+    assert "evil" not in stored[0]
+    assert [path.name for path in files_below(served.uploads)] == ["film"]
     Path(stored[0]).unlink()
+
+
+def test_an_upload_without_a_stated_length_is_refused(served, web):
+    whole = web.build_request("POST", "gradio_api/upload", files={"files": ("film.dcm", b"film")})
+    form = {"Content-Type": whole.headers["Content-Type"]}
+    piecemeal = web.post("gradio_api/upload", content=iter([whole.read()]), headers=form)
+    assert piecemeal.request.headers["Transfer-Encoding"] == "chunked"
+    assert piecemeal.status_code == 411
+    assert files_below(served.uploads) == []
+
+
+def test_two_people_who_send_the_same_film_both_get_an_answer(served, web):
+    sent = [web.post("gradio_api/upload", files={"files": ("film.dcm", b"film")}).json()[0] for _ in range(2)]
+    assert sent[0] != sent[1]
+    for path in sent:
+        assert "data:image/png" in drop_zone(web, {"path": path, "meta": {"_type": "gradio.FileData"}})
+    assert files_below(served.uploads) == []
+
+
+def test_the_upload_of_one_session_is_served_to_none(served, web):
+    [path] = web.post("gradio_api/upload", files={"files": ("film.dcm", b"the film of somebody else")}).json()
+    for route in ("gradio_api/file=", "file=", "gradio_api/file/", "gradio_api/stream/"):
+        with httpx.Client(base_url=served.address, timeout=20) as stranger:
+            answer = stranger.get(f"{route}{path}")
+            assert answer.status_code == 404
+            assert "somebody" not in answer.text
+    Path(path).unlink()
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", "app.py", "http://127.0.0.1:1/film.dcm"])

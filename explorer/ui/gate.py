@@ -1,0 +1,223 @@
+"""What stands before Gradio: what is asked for is let in or not, and every answer carries the security headers.
+
+Gradio takes any number of files of any kind before our code sees one, keeps a file under its own name, gives two
+people who send the same film one copy of it, and lets a password be guessed as fast as the line allows.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Gradio's page needs inline scripts and builds functions from text; everything still comes from this server only.
+CONTENT_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+# All that the page asks for. Gradio offers some sixty routes more, among them a proxy and a file server.
+ROUTES = (
+    "/config",
+    "/theme.css",
+    "/assets/",
+    "/static/",
+    "/favicon.ico",
+    "/manifest.json",
+    "/login",
+    "/logout",
+    "/gradio_api/info",
+    "/gradio_api/startup-events",
+    "/gradio_api/heartbeat/",
+    "/gradio_api/queue/",
+    "/gradio_api/upload",
+    "/gradio_api/cancel",
+    "/gradio_api/reset",
+)
+LOGIN, ASK, UPLOAD = "/login", "/gradio_api/queue/join", "/gradio_api/upload"
+
+FORM_BYTES = 64 * 1024  # what a form adds to the file in it
+QUESTION_BYTES = 256 * 1024  # a question is a few options and a text of 4,000 characters at most
+HELD_FILES = 4  # uploads of the largest size that may lie on the disk at once
+MINUTE = 60.0
+LOGINS, UPLOADS, QUESTIONS = 10, 30, 600  # per address and minute; each letter typed asks a question
+ADDRESSES = 10_000  # whose requests are remembered; the oldest are forgotten
+
+TOO_OFTEN = "Too many requests from this address. Wait a minute and try again."
+TOO_LARGE = "The upload is larger than allowed. Export a smaller file."
+UNKNOWN_LENGTH = "The length of the upload is not stated."
+FULL = "The server holds too many uploads at the moment. Try again in a minute."
+NOTHING = "Nothing here."
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What uploads may take, and where they lie."""
+
+    folder: Path
+    file_bytes: int
+
+    def refusal(self, announced: str) -> tuple[int, str] | None:
+        """Return status and words for an upload that is not taken; None for one that is."""
+        if not announced.isdecimal():
+            return 411, UNKNOWN_LENGTH
+        if int(announced) > self.file_bytes + FORM_BYTES:
+            return 413, TOO_LARGE
+        if self._held() + int(announced) > HELD_FILES * (self.file_bytes + FORM_BYTES):
+            return 503, FULL
+        return None
+
+    def settle(self, body: bytes) -> bytes:
+        """Give each file that Gradio has stored a place and a name nobody can guess; return the answer that says so.
+
+        Gradio's own are the sha256 of the content and the name the sender chose, which can be a patient's.
+        """
+        try:
+            stored = [Path(path) for path in json.loads(body)]
+        except (ValueError, TypeError):
+            return body
+        return json.dumps([str(self._moved(path)) for path in stored]).encode()
+
+    def _moved(self, path: Path) -> Path:
+        place = self.folder / secrets.token_hex(16)
+        place.mkdir(mode=0o700)
+        with suppress(OSError):
+            moved = path.rename(place / "film")
+            path.parent.rmdir()
+            return moved
+        return path if path.exists() else place / "film"
+
+    def _held(self) -> int:
+        held = 0
+        for path in self.folder.rglob("*"):
+            with suppress(OSError):  # gone in the meantime
+                held += path.lstat().st_size if path.is_file() else 0
+        return held
+
+
+class Rate:
+    """At most so many requests per address in any minute."""
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._times: dict[str, list[float]] = {}
+
+    def passes(self, address: str) -> bool:
+        """Count a request and return whether it may pass."""
+        now = self._clock()
+        recent = [then for then in self._times.pop(address, []) if now - then < MINUTE]
+        allowed = len(recent) < self._limit
+        self._times[address] = [*recent, now] if allowed else recent
+        while len(self._times) > ADDRESSES:
+            del self._times[next(iter(self._times))]
+        return allowed
+
+
+class Gate:
+    """Lets through what `ROUTES` names, so often, so large, and adds `HEADERS` to every answer.
+
+    `limited` is off where only this machine can reach the app: then everything has one address.
+    """
+
+    def __init__(self, app: ASGIApp, quota: Quota, *, limited: bool) -> None:
+        self.app = app
+        self._quota = quota
+        rates = {LOGIN: LOGINS, UPLOAD: UPLOADS, ASK: QUESTIONS}
+        self._rates = {path: Rate(limit) for path, limit in rates.items() if limited or path == LOGIN}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or say why not."""
+        from starlette.datastructures import MutableHeaders
+        from starlette.responses import JSONResponse
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            status, words = refusal
+            answer = JSONResponse({"detail": words, "error": words}, status, {"Retry-After": "60"})
+            await answer(scope, receive, send_with_headers)
+        elif scope["type"] == "http" and _path(scope) == UPLOAD:
+            await self.app(scope, receive, _settled(self._quota, send_with_headers))
+        else:
+            await self.app(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        if scope["type"] == "lifespan":
+            return None
+        path = _path(scope)
+        if not (path == "" or scope["path"].startswith(ROUTES)):
+            return 404, NOTHING
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return None
+        rate = self._rates.get(path)
+        if rate is not None and not rate.passes(_address(scope)):
+            return 429, TOO_OFTEN
+        length = _stated_length(scope)
+        if path == UPLOAD:
+            return self._quota.refusal(length)
+        if not length.isdecimal():
+            return 411, UNKNOWN_LENGTH
+        return (413, TOO_LARGE) if int(length) > QUESTION_BYTES else None
+
+
+def _settled(quota: Quota, send: Send) -> Send:
+    """Hold back the answer to an upload until its files lie where nobody finds them."""
+    held: list[Message] = []
+    body: list[bytes] = []
+
+    async def send_settled(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            held.append(message)
+            return
+        body.append(message.get("body", b""))
+        if message.get("more_body", False):
+            return
+        whole = b"".join(body)
+        start = held[0]
+        settled = quota.settle(whole) if start["status"] == 200 else whole
+        others = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+        length = (b"content-length", str(len(settled)).encode())
+        await send({**start, "headers": [*others, length]})
+        await send({"type": "http.response.body", "body": settled})
+
+    return send_settled
+
+
+def _path(scope: Scope) -> str:
+    return str(scope["path"]).rstrip("/")
+
+
+def _address(scope: Scope) -> str:
+    """Return who asks; of IPv6 the /64, which is what one household or one attacker has."""
+    client = scope.get("client")
+    try:
+        address = ip_address(client[0] if client else "")
+    except ValueError:
+        return ""
+    return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))
+
+
+def _stated_length(scope: Scope) -> str:
+    """Return what the request says of its length; "" where it says nothing, or sends in chunks of which none tells."""
+    headers = {name.lower(): value for name, value in scope["headers"]}
+    return "" if b"transfer-encoding" in headers else headers.get(b"content-length", b"").decode("latin-1")
