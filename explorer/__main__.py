@@ -20,6 +20,7 @@ from explorer.corpora.base import Options, Place, Views
 from explorer.corpora.sections import SECTION_RULES
 from explorer.corpora.split import Split
 from explorer.errors import BadQuery, CxrError
+from explorer.export import json_text
 from explorer.indexes import Indexes
 from explorer.preparing import Order
 from explorer.progress import terminal_progress
@@ -117,7 +118,7 @@ def _search(parsed: argparse.Namespace, settings: Settings) -> None:
             )
     finally:
         explorer.close()
-    print(json.dumps(as_json(result), ensure_ascii=False, indent=2) if parsed.json else as_text(result))
+    print(json_text(result) if parsed.json else as_text(result))
 
 
 def _expand(parsed: argparse.Namespace, settings: Settings) -> None:
@@ -238,38 +239,6 @@ def _file_content(path: Path, limit: int) -> bytes:
     except OSError as error:
         raise BadQuery(f"The image file cannot be opened: {error.strerror}.") from error
     return data
-
-
-def as_json(result: SearchResult) -> dict[str, object]:
-    """Return a result in the documented JSON shape."""
-    image = result.query.image
-    hits = [
-        {
-            "rank": hit.rank,
-            "score": round(hit.score, 6),
-            "id": hit.report.id,
-            "source": hit.report.source,
-            "licence": hit.report.licence,
-            "sections": dict(hit.report.sections),
-            "findings": [vars(finding) for finding in hit.report.findings],
-            "identical": list(hit.identical),
-        }
-        for hit in result.hits
-    ]
-    return {
-        "query": {
-            "kind": result.query.kind,
-            "text": result.query.text,
-            "notes": [*(image.notes if image else ()), *result.notes],
-        },
-        "encoder": result.encoder,
-        "space": result.space,
-        "score_name": result.score_name,
-        "corpus": result.corpus,
-        "scope": result.scope,
-        "seconds": result.seconds,
-        "hits": hits,
-    }
 
 
 def as_text(result: SearchResult) -> str:

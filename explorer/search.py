@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from explorer.answering import Answering, Question
 from explorer.choices import WORDS, RankerChoice, Towers, chosen
 from explorer.compare import Comparison, check_rankers, compared
 from explorer.errors import BadQuery, UnknownCorpus
@@ -15,15 +14,15 @@ from explorer.index import ReportIndex
 from explorer.index_cache import IndexCache
 from explorer.intake.sandbox import Intake
 from explorer.language.abbreviations import Entry, Expander, Expansion
-from explorer.language.agreement import agreements
-from explorer.language.findings import FindingsReader
+from explorer.nearness import Floor, Floors
 from explorer.progress import Progress, silent
+from explorer.query_text import check_text
 from explorer.query_vectors import film_vector, mixed_vector
-from explorer.rankers import DenseRanker, Ranker, WordRanker
+from explorer.rankers import DenseRanker
 from explorer.settings import Settings
 from explorer.store import CorpusInfo, ReportStore
 from explorer.store_filters import Facets
-from explorer.types import Filters, Finding, Query, QueryImage, Report, Scope, SearchResult
+from explorer.types import Filters, Query, QueryImage, Report, Scope, SearchResult
 from models.interfaces import SEARCH_INSTRUCTION, EncoderInfo, Space, TextEncoder
 
 
@@ -44,9 +43,10 @@ class Explorer:
         self._towers = towers
         self._choices = choices
         self._intake = Intake(settings.limits)
-        self._findings = FindingsReader.open()
         self._expander = Expander.open()
+        self._answering = Answering(self._expander, settings.limits.hits)
         self._indexes = IndexCache(settings.cache)
+        self._floors = Floors()
         self._met: set[str] = set()  # text towers that are loaded
 
     @property
@@ -93,6 +93,19 @@ class Explorer:
         tower = self.tower(encoder) if space == "report" else self._towers.dual(encoder).text
         return self._indexes.of(self._named(corpus), tower, scope, progress)
 
+    def floor(
+        self, encoder: str, *, corpus: str | None = None, scope: Scope = "report", progress: Progress = silent
+    ) -> Floor | None:
+        """Return the score that texts about other things reach, too; None for a way to rank that has no such score.
+
+        Raises UnknownCorpus, TowerError.
+        """
+        if encoder == WORDS or "text" not in self.choice(encoder).kinds:
+            return None
+        tower = self._towers.text(encoder)
+        index = self._indexes.of(self._named(corpus), tower, scope, progress)
+        return self._floors.of(index, partial(tower.encode, instruction=_instruction(tower.info)))
+
     def choices(self) -> tuple[RankerChoice, ...]:
         """Return the ways to rank, the default first."""
         return self._choices
@@ -112,7 +125,7 @@ class Explorer:
 
     def expand(self, text: str) -> Expansion:
         """Return the abbreviations of a text and what they mean in it."""
-        self._check_text(text)
+        check_text(text, self.settings.limits.query_characters)
         return self._expander.expand(text)
 
     def glossary(self) -> tuple[Entry, ...]:
@@ -141,20 +154,18 @@ class Explorer:
             UnknownCorpus: no such corpus is prepared.
             TowerError: the encoder is unknown or cannot be loaded.
         """
-        self._check_text(text)
+        check_text(text, self.settings.limits.query_characters)
         self._check_reads(encoder, "text")
         query, store = Query(text=text), self._named(corpus)
         if self.choice(encoder).name == WORDS:
-            asked = _Asked(query, store.info.name, scope, k, filters)
-            return self._answer(asked, WORDS, "words", WORDS, WordRanker(store, scope), ())
+            return self._answering.by_words(Question(query, store, scope, k, filters))
         if encoder not in self._met:
             progress(f"Loading {encoder}", 0.0)
         tower = self._towers.text(encoder)
         self._met.add(encoder)
-        instruction = SEARCH_INSTRUCTION if tower.info.instructed else ""
         index = self._indexes.of(store, tower, scope, progress)
-        ranker = DenseRanker(store, index, lambda asked: tower.encode([asked.text or ""], instruction))
-        return self._dense(_Asked(query, store.info.name, scope, k, filters), tower.info, ranker)
+        ranker = DenseRanker(store, index, lambda asked: tower.encode([asked.text or ""], _instruction(tower.info)))
+        return self._answering.by_vectors(Question(query, store, scope, k, filters), tower.info, ranker)
 
     def by_image(
         self,
@@ -179,7 +190,9 @@ class Explorer:
         dual = self._towers.dual(encoder)
         index = self._indexes.of(store, dual.text, scope, progress)
         ranker = DenseRanker(store, index, partial(film_vector, dual))
-        return self._dense(_Asked(Query(image=image), store.info.name, scope, k, filters), dual.text.info, ranker)
+        return self._answering.by_vectors(
+            Question(Query(image=image), store, scope, k, filters), dual.text.info, ranker
+        )
 
     def by_both(
         self,
@@ -201,7 +214,7 @@ class Explorer:
 
         Raises as `by_text` and `by_image` do.
         """
-        self._check_text(text)
+        check_text(text, self.settings.limits.query_characters)
         self._check_reads(encoder, "image")
         if not 0 <= weight <= 1:
             raise BadQuery("The weight of the film is a share between 0 and 1.")
@@ -209,7 +222,7 @@ class Explorer:
         index = self._indexes.of(store, dual.text, scope, progress)
         ranker = DenseRanker(store, index, partial(mixed_vector, dual, index))
         query = Query(text=text, image=image, weight=weight)
-        return self._dense(_Asked(query, store.info.name, scope, k, filters), dual.text.info, ranker)
+        return self._answering.by_vectors(Question(query, store, scope, k, filters), dual.text.info, ranker)
 
     def neighbours(
         self,
@@ -233,12 +246,14 @@ class Explorer:
         """
         store = self._named(corpus)
         store.get([study])
-        asked = _Asked(Query(study=study), store.info.name, scope, k, filters)
+        asked = Question(Query(study=study), store, scope, k, filters)
         if self.choice(encoder).name == WORDS:
-            return self._answer(asked, WORDS, "words", WORDS, WordRanker(store, scope), ())
+            return self._answering.by_words(asked)
         tower = self._text_towers(encoder)[0]
         index = self._indexes.of(store, tower, scope, progress)
-        return self._dense(asked, tower.info, DenseRanker(store, index, lambda _: index.vector_of(study)))
+        return self._answering.by_vectors(
+            asked, tower.info, DenseRanker(store, index, lambda _: index.vector_of(study))
+        )
 
     def compare(
         self,
@@ -313,68 +328,13 @@ class Explorer:
         texts = [self._towers.text(choice.name)] if "text" in choice.kinds else []
         return [*texts, self._towers.dual(choice.name).text] if "image" in choice.kinds else texts
 
-    def _dense(self, asked: _Asked, info: EncoderInfo, ranker: Ranker) -> SearchResult:
-        notes = (f"{info.note[0].upper()}{info.note[1:]}.",) if info.note else ()
-        return self._answer(asked, info.name, info.space, info.score, ranker, notes)
-
-    def _answer(
-        self,
-        asked: _Asked,
-        encoder: str,
-        space: Literal["report", "image", "words"],
-        score_name: str,
-        ranker: Ranker,
-        notes: tuple[str, ...],
-    ) -> SearchResult:
-        if not 1 <= asked.k <= self.settings.limits.hits:
-            raise BadQuery(f"Ask for 1 to {self.settings.limits.hits} hits.")
-        begun = time.perf_counter()
-        found = ranker.rank(asked.query, asked.k, asked.filters)
-        findings = self._asked_for(asked)
-        hits = tuple(replace(hit, agreement=agreements(findings, hit.report.findings)) for hit in found)
-        return SearchResult(
-            query=asked.query,
-            encoder=encoder,
-            space=space,
-            score_name=score_name,
-            corpus=asked.corpus,
-            scope=asked.scope,
-            hits=hits,
-            seconds=round(time.perf_counter() - begun, 4),
-            notes=notes,
-            findings=findings,
-            filters=asked.filters,
-        )
-
-    def _asked_for(self, asked: _Asked) -> tuple[Finding, ...]:
-        """Return the findings of a query: those of its text, or of the study that others shall be like."""
-        query = asked.query
-        if query.study is not None:
-            return self._named(asked.corpus).get([query.study])[0].findings
-        return self._findings.read(self._expander.expand(query.text).expanded, "query") if query.text else ()
-
     def _check_reads(self, encoder: str, kind: Literal["text", "image"]) -> None:
         if kind not in self.choice(encoder).kinds:
             what = "texts" if kind == "text" else "radiographs"
             able = ", ".join(choice.name for choice in self._choices if kind in choice.kinds)
             raise BadQuery(f"The encoder {encoder} reads no {what}. Choose one that does: {able}.")
 
-    def _check_text(self, text: str) -> None:
-        limit = self.settings.limits.query_characters
-        if len(text) > limit:
-            raise BadQuery(f"The text has {len(text):,} characters; at most {limit:,} can be searched. Shorten it.")
-        if not text.strip():
-            raise BadQuery("The query is empty. Type a finding, a sentence or a whole report.")
-        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-            raise BadQuery("The query holds characters that are not text. Type or paste it again.")
 
-
-@dataclass(frozen=True)
-class _Asked:
-    """A query, and where and how it is to be answered."""
-
-    query: Query
-    corpus: str
-    scope: Scope
-    k: int
-    filters: Filters
+def _instruction(info: EncoderInfo) -> str:
+    """Return what a query carries."""
+    return SEARCH_INSTRUCTION if info.instructed else ""

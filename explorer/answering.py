@@ -1,0 +1,66 @@
+"""From a question and a ranker to an answer: its hits, how they agree with what was asked for, and how to read it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from explorer.choices import WORDS
+from explorer.errors import BadQuery
+from explorer.language.abbreviations import Expander
+from explorer.language.agreement import agreements
+from explorer.language.findings import FindingsReader
+from explorer.rankers import Ranker, WordRanker
+from explorer.store import ReportStore
+from explorer.types import Filters, Finding, Query, Scope, SearchResult
+from models.interfaces import EncoderInfo
+
+
+@dataclass(frozen=True)
+class Question:
+    """A query, and where and how it is to be answered."""
+
+    query: Query
+    store: ReportStore
+    scope: Scope
+    k: int
+    filters: Filters
+
+
+class Answering:
+    """Answers questions. Holds the readers of their texts; `most` is the number of hits that may be asked for."""
+
+    def __init__(self, expander: Expander, most: int) -> None:
+        self._expander = expander
+        self._findings = FindingsReader.open()
+        self._most = most
+
+    def by_vectors(self, asked: Question, info: EncoderInfo, ranker: Ranker) -> SearchResult:
+        """Answer by an encoder; what it falls short in is said. Raises BadQuery for a number of hits out of range."""
+        notes = (f"{info.note[0].upper()}{info.note[1:]}.",) if info.note else ()
+        empty = SearchResult(
+            asked.query, info.name, info.space, info.score, asked.store.info.name, asked.scope, (), 0.0, notes
+        )
+        return self._filled(empty, asked, ranker)
+
+    def by_words(self, asked: Question) -> SearchResult:
+        """Answer by words alone. Raises BadQuery for a number of hits out of range, or a query without words."""
+        empty = SearchResult(asked.query, WORDS, "words", WORDS, asked.store.info.name, asked.scope, (), 0.0)
+        return self._filled(empty, asked, WordRanker(asked.store, asked.scope))
+
+    def _filled(self, empty: SearchResult, asked: Question, ranker: Ranker) -> SearchResult:
+        if not 1 <= asked.k <= self._most:
+            raise BadQuery(f"Ask for 1 to {self._most} hits.")
+        begun = time.perf_counter()
+        found = ranker.rank(asked.query, asked.k, asked.filters)
+        findings = self._asked_for(asked)
+        hits = tuple(replace(hit, agreement=agreements(findings, hit.report.findings)) for hit in found)
+        seconds = round(time.perf_counter() - begun, 4)
+        return replace(empty, hits=hits, seconds=seconds, findings=findings, filters=asked.filters)
+
+    def _asked_for(self, asked: Question) -> tuple[Finding, ...]:
+        """Return the findings of a query: those of its text, or of the study that others shall be like."""
+        query = asked.query
+        if query.study is not None:
+            return asked.store.get([query.study])[0].findings
+        return self._findings.read(self._expander.expand(query.text).expanded, "query") if query.text else ()

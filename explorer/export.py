@@ -1,0 +1,86 @@
+"""A result as a file for other programs: JSON in its documented shape, and CSV that no spreadsheet runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from explorer.types import Hit, SearchResult
+
+SECTIONS = ("findings", "impression", "indication", "comparison")
+_COLUMNS = (
+    *("rank", "id", "score", "score_name", "closer_than", "identical", "agreement", "age", "sex", "views"),
+    *SECTIONS,
+    *("source", "licence", "encoder", "corpus", "scope"),
+)
+# A spreadsheet takes a cell that starts with one of these for a formula (OWASP, CSV Injection), also in full width.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def as_json(result: SearchResult) -> dict[str, object]:
+    """Return a result in the documented JSON shape."""
+    image, study = result.query.image, result.query.study
+    return {
+        "query": {
+            "kind": result.query.kind,
+            "text": result.query.text,
+            **({} if study is None else {"study": study}),
+            "notes": [*(image.notes if image else ()), *result.notes],
+        },
+        "encoder": result.encoder,
+        "space": result.space,
+        "score_name": result.score_name,
+        "corpus": result.corpus,
+        "scope": result.scope,
+        "seconds": result.seconds,
+        "hits": [_hit(hit) for hit in result.hits],
+    }
+
+
+def json_text(result: SearchResult) -> str:
+    """Return the JSON of a result as the text of a file."""
+    return json.dumps(as_json(result), ensure_ascii=False, indent=2)
+
+
+def csv_text(result: SearchResult) -> str:
+    """Return one line for each hit, below a line of names; a text that looks like a formula begins with an apostrophe.
+
+    The first character says that it is UTF-8, which spreadsheets ask for.
+    """
+    lines = io.StringIO()
+    table = csv.writer(lines, lineterminator="\r\n")
+    table.writerow(_COLUMNS)
+    table.writerows(_row(hit, result) for hit in result.hits)
+    return f"\ufeff{lines.getvalue()}"
+
+
+def _hit(hit: Hit) -> dict[str, object]:
+    return {
+        "rank": hit.rank,
+        "score": round(hit.score, 6),
+        "id": hit.report.id,
+        "source": hit.report.source,
+        "licence": hit.report.licence,
+        "sections": dict(hit.report.sections),
+        "findings": [vars(finding) for finding in hit.report.findings],
+        "identical": list(hit.identical),
+    }
+
+
+def _row(hit: Hit, result: SearchResult) -> list[object]:
+    report, meta = hit.report, hit.report.meta
+    agreement = "; ".join(f"{one.asked.status} {one.asked.name}: {one.verdict}" for one in hit.agreement)
+    closer = "" if hit.closer_than is None else hit.closer_than
+    texts = (report.sections.get(name, "") for name in SECTIONS)
+    return [
+        *(hit.rank, _plain(report.id), round(hit.score, 6), result.score_name, closer),
+        *(_plain(" ".join(hit.identical)), _plain(agreement), "" if meta.age is None else meta.age, meta.sex or ""),
+        _plain(" ".join(meta.views)),
+        *map(_plain, texts),
+        *map(_plain, (report.source, report.licence, result.encoder, result.corpus, result.scope)),
+    ]
+
+
+def _plain(text: str) -> str:
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
