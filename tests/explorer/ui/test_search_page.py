@@ -104,9 +104,9 @@ def test_the_page_names_encoder_and_precision_in_the_footer(page):
     assert "bm25 · bf16 · cpu" in last(page.ask_text("PTX", "bm25", *OPTIONS[1:]), page.footer)
 
 
-def test_an_error_nobody_foresaw_is_left_to_the_browser_to_tell(page):
-    with pytest.raises(MemoryError):
-        list(page.ask_text("break", *OPTIONS))
+def test_an_error_nobody_foresaw_is_told_in_place_and_the_next_query_answered(page):
+    assert "ran out of memory" in last(page.ask_text("break", *OPTIONS), page.status)
+    assert "pneumothorax" in last(page.ask_text("PTX", *OPTIONS), page.results)
 
 
 def test_a_corpus_is_chosen_only_where_there_are_several(page):

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import threading
+import time
+import traceback
 
 import pytest
 
-from explorer.ui.work import BEAT, Progress, Stopped, watch
+from explorer.errors import BadQuery
+from explorer.ui import work as work_module
+from explorer.ui.work import BEAT, Failed, Progress, Stopped, watch
 
 
 def run(steps):
@@ -38,15 +42,64 @@ def test_a_step_is_shown_while_the_work_goes_on():
     assert run(steps) == ([], True)
 
 
-def test_an_error_comes_out_after_the_steps_before_it():
+def test_an_error_of_ours_comes_out_after_the_steps_before_it():
     def work(progress: Progress) -> None:
         progress("half", 0.5)
-        raise MemoryError
+        raise BadQuery("Shorten it.")
 
     steps = watch(work, lambda message, share: message)
     assert next(steps) == "half"
-    with pytest.raises(MemoryError):
+    with pytest.raises(BadQuery, match="Shorten it"):
         next(steps)
+
+
+class OutOfMemoryError(RuntimeError):
+    """What torch raises; its class is named like this."""
+
+
+class PanicException(BaseException):
+    """What codecs and tokenizers written in Rust raise."""
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "ran out of memory"),
+        (OutOfMemoryError("tried to allocate 20 GiB for DOE^JANE"), "ran out of memory"),
+        (ValueError("cannot encode 'DOE^JANE'"), r"\(ValueError\)"),
+        (PanicException("DOE^JANE"), r"\(PanicException\)"),
+        (SystemExit("DOE^JANE"), r"\(SystemExit\)"),
+    ],
+)
+def test_any_other_error_is_told_by_its_kind_and_quotes_nobody(error, says):
+    def work(progress: Progress) -> None:
+        raise error
+
+    with pytest.raises(Failed, match=says) as failed:
+        run(watch(work, lambda message, share: message))
+    assert "DOE" not in "".join(traceback.format_exception(failed.value))
+
+
+def test_what_hangs_is_given_up_and_the_end_of_the_process_does_not_wait_for_it(monkeypatch):
+    monkeypatch.setattr(work_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(work_module, "BEAT", 0.02)
+    hung = threading.Event()
+    with pytest.raises(Failed, match="given up"):
+        run(watch(lambda progress: hung.wait(30), lambda message, share: message))
+    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    hung.set()
+
+
+def test_what_announced_itself_may_take_longer(monkeypatch):
+    monkeypatch.setattr(work_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(work_module, "BEAT", 0.02)
+
+    def work(progress: Progress) -> int:
+        progress("encoding", 0.0)
+        time.sleep(0.3)
+        return 42
+
+    assert run(watch(work, lambda message, share: message))[1] == 42
 
 
 def test_work_nobody_waits_for_ends_at_its_next_step():
