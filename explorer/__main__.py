@@ -244,6 +244,7 @@ def _file_content(path: Path, limit: int) -> bytes:
 def as_text(result: SearchResult) -> str:
     """Return a result for a terminal."""
     lines = [*(result.query.image.notes if result.query.image else ()), *result.notes]
+    lines += [f"Caution: {result.caution}"] if result.caution else []
     for hit in result.hits:
         same = f"  ×{len(hit.identical) + 1} identical" if hit.identical else ""
         lines.append(f"\n{hit.rank:>2}  {hit.score:.3f} {result.score_name}  {hit.report.id}{same}")

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Literal
 
 from explorer.answering import Answering, Question
+from explorer.caution import cautioned
 from explorer.choices import WORDS, RankerChoice, Towers, chosen
 from explorer.compare import Comparison, check_rankers, compared
 from explorer.errors import BadQuery, UnknownCorpus
@@ -190,9 +191,8 @@ class Explorer:
         dual = self._towers.dual(encoder)
         index = self._indexes.of(store, dual.text, scope, progress)
         ranker = DenseRanker(store, index, partial(film_vector, dual))
-        return self._answering.by_vectors(
-            Question(Query(image=image), store, scope, k, filters), dual.text.info, ranker
-        )
+        asked = Question(Query(image=image), store, scope, k, filters)
+        return cautioned(self._answering.by_vectors(asked, dual.text.info, ranker), dual)
 
     def by_both(
         self,
@@ -222,7 +222,8 @@ class Explorer:
         index = self._indexes.of(store, dual.text, scope, progress)
         ranker = DenseRanker(store, index, partial(mixed_vector, dual, index))
         query = Query(text=text, image=image, weight=weight)
-        return self._answering.by_vectors(Question(query, store, scope, k, filters), dual.text.info, ranker)
+        asked = Question(query, store, scope, k, filters)
+        return cautioned(self._answering.by_vectors(asked, dual.text.info, ranker), dual)
 
     def neighbours(
         self,

@@ -145,5 +145,6 @@ class SearchResult:
     hits: tuple[Hit, ...]
     seconds: float
     notes: tuple[str, ...] = field(default=())
+    caution: str = ""  # why the answer should not be believed, in words for the screen; "" where nothing says so
     findings: tuple[Finding, ...] = ()  # asked for: those of the text with its shorthand written out, or of the study
     filters: Filters = field(default_factory=Filters)

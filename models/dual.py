@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.checkpoint import Checkpoint, below, digest_of
-from models.interfaces import Dual, EncoderInfo, Vectors
+from models.film_check import MeasuredCheck, Measurements
+from models.interfaces import Dual, EncoderInfo, TowerError, Vectors
 from models.precision import Placement
 from models.text import DecoderTextEncoder, ReportTower, TextTokenizer
 from models.vision import VisionConfig, VisionTower, normalised, whole_film
@@ -92,9 +93,24 @@ class FilmEncoder:
             vectors[start : start + len(films)] = unit.cpu().numpy()
         return vectors
 
+    def headless(self) -> FilmEncoder:
+        """Return the tower without its head: the same films → its last features, as unit rows.
+
+        Raises TowerError for a network whose head is part of it.
+        """
+        if not isinstance(self._side, ImageSide):
+            raise TowerError(f"The image tower of {self.info.name!r} cannot be used without its head.")
+        tower = self._side.tower
+        return FilmEncoder(tower, self._see, replace(self.info, dim=tower.width, score="cosine"), self._placement)
+
 
 def open_dual(
-    trained: Checkpoint, tower: ReportTower, tokenizer: TextTokenizer, text: EncoderInfo, placement: Placement
+    trained: Checkpoint,
+    tower: ReportTower,
+    tokenizer: TextTokenizer,
+    text: EncoderInfo,
+    placement: Placement,
+    known: Measurements | None = None,
 ) -> Dual:
     """Build both towers of a shared space on an opened report tower.
 
@@ -102,6 +118,8 @@ def open_dual(
         trained: projection and image side; its manifest names the revision of the report tower it was trained with.
         tower, tokenizer, text: the report tower and its description in report space.
         placement: where both run.
+        known: what the image tower makes of the films it was trained on; used only if it was measured with these
+            weights.
     """
     about = trained.manifest["dual"]
     config = DualConfig(VisionConfig(**about["vision"]), about["text_dim"], about["dim"])
@@ -111,9 +129,11 @@ def open_dual(
     side.load_state_dict(below(tensors, "image."))
     revision = digest_of(text.revision, trained.revision, json.dumps(about, sort_keys=True))
     shared = replace(text, space="image", dim=config.dim, revision=revision, note=trained.manifest["note"])
+    image = FilmEncoder(side, whole_films(config.vision.size), film_side_of(shared), placement)
     return Dual(
         text=DecoderTextEncoder(tower, tokenizer, shared, placement, projection),
-        image=FilmEncoder(side, whole_films(config.vision.size), film_side_of(shared), placement),
+        image=image,
+        check=MeasuredCheck(image.headless(), known) if known is not None and known.tower == trained.revision else None,
     )
 
 

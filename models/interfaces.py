@@ -90,11 +90,30 @@ class ImageEncoder(Protocol):
 
 
 @dataclass(frozen=True)
+class Likeness:
+    """How a film compares with films of the kind its tower was trained on."""
+
+    unlike: bool  # whether it lies farther from them than the limit chosen on held-out films
+    farther: float  # share, 0–1, of the held-out films that lie farther out than this one
+    held_out: int  # how many those are
+
+
+@runtime_checkable
+class FilmCheck(Protocol):
+    """Tells films of the kind an image tower was trained on from everything else."""
+
+    def judge(self, film: NDArray[np.uint8]) -> Likeness:
+        """Compare a grey film, [h, w] uint8 with bright = dense, with those the tower knows."""
+        ...
+
+
+@dataclass(frozen=True)
 class Dual:
     """Two towers in one shared, projected space."""
 
     text: TextEncoder
     image: ImageEncoder
+    check: FilmCheck | None = None  # None: nobody has measured what this image tower knows
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from models.bidirectional import DecoderConfig, RopeScaling
 from models.checkpoint import Checkpoint, below, digest_of, fill, open_checkpoint, own_base
 from models.dual import open_dual
+from models.film_check import FILM_CHECK, known_films
 from models.interfaces import Dual, EncoderInfo, TextEncoder, WeightsDamaged
 from models.packaged import TOKENIZER, smollm2
 from models.precision import Placement
@@ -59,7 +60,8 @@ def trained_dual(folder: Path, placement: Placement) -> Dual:
     dual, text = open_checkpoint(folder / "dual"), open_checkpoint(folder / "text")
     if dual.manifest["text_revision"] != text.revision:
         raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")
-    return open_dual(dual, *open_trained_tower(folder / "text", placement), placement)
+    known = known_films(folder / FILM_CHECK)
+    return open_dual(dual, *open_trained_tower(folder / "text", placement), placement, known)
 
 
 def decoder_tower(base: Checkpoint, config: TowerConfig) -> tuple[ReportTower, Tokenizer]:

@@ -133,14 +133,15 @@ def summary(result: SearchResult, corpus: CorpusInfo) -> str:
 
 
 def answer(result: SearchResult) -> str:
-    """Return the hits as a list of cards, below the notes that belong to all of them."""
+    """Return the hits as a list of cards, below the caution and the notes that belong to all of them."""
+    warned = alert(result.caution) if result.caution else ""
     if not result.hits:
         return (
-            f'{notes(result.notes)}<div class="empty"><p>No report answers this.</p>'
+            f'{warned}{notes(result.notes)}<div class="empty"><p>No report answers this.</p>'
             "<p>Widen the age range, choose any view, or ask in other words.</p></div>"
         )
     cards = "".join(card(hit, result) for hit in result.hits)
-    return f'{notes(result.notes)}<ol class="hits">{cards}</ol>'
+    return f'{warned}{notes(result.notes)}<ol class="hits">{cards}</ol>'
 
 
 def notes(lines: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from explorer.search import Explorer
 from explorer.settings import Settings
 from explorer.store import ReportStore
 from explorer.types import Filters, QueryImage, Report, StudyMeta
-from models.interfaces import SEARCH_INSTRUCTION, SECTION_PROMPTS, Dual, EncoderInfo
+from models.interfaces import SEARCH_INSTRUCTION, SECTION_PROMPTS, Dual, EncoderInfo, Likeness
 
 WORDS = ("effusion", "pneumothorax", "clear", "nodule")
 READER = FindingsReader.open()
@@ -353,3 +353,15 @@ def test_a_comparison_needs_two_rankers_that_read_texts(explorer):
 
 def test_the_glossary_holds_the_lexicon(explorer):
     assert {"PTX", "CT"} <= {entry.short for entry in explorer.glossary()}
+
+
+class NoChest:
+    def judge(self, film):
+        return Likeness(unlike=True, farther=0.0, held_out=128)
+
+
+def test_a_picture_that_is_no_chest_film_is_answered_with_a_caution(explorer, towers):
+    assert explorer.by_image(film(), encoder="words", k=1).caution == ""
+    towers.dual = lambda name: Dual(towers.shared, BrightFilms(), NoChest())
+    assert "unlike the frontal chest radiographs" in explorer.by_image(film(), encoder="words", k=1).caution
+    assert "unlike" in explorer.by_both("nodule", film(), weight=0.5, encoder="words", k=1).caution

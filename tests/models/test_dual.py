@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from models.checkpoint import open_checkpoint, save_checkpoint
 from models.dual import DualConfig, FilmEncoder, ImageSide, TextProjection, open_dual, whole_films
-from models.interfaces import ImageEncoder, TextEncoder
+from models.film_check import measure
+from models.interfaces import ImageEncoder, TextEncoder, TowerError
 from models.text import TextTokenizer, pad
 from models.vision import VisionConfig, normalised, whole_film
 
@@ -40,8 +41,8 @@ def trained(tmp_path):
     return open_checkpoint(tmp_path / "dual"), parts
 
 
-def opened(checkpoint):
-    return open_dual(checkpoint, tiny_tower(), TextTokenizer(byte_tokenizer(), 512), tiny_info(), CPU)
+def opened(checkpoint, known=None):
+    return open_dual(checkpoint, tiny_tower(), TextTokenizer(byte_tokenizer(), 512), tiny_info(), CPU, known)
 
 
 def test_films_become_unit_rows(encoder):
@@ -103,3 +104,27 @@ def test_another_projection_is_another_revision(trained, tmp_path):
     tensors["projection.1.bias"] += 1
     save_checkpoint(tmp_path / "other", tensors, ABOUT)
     assert opened(open_checkpoint(tmp_path / "other")).text.info.revision != opened(checkpoint).text.info.revision
+
+
+def test_without_its_head_the_image_tower_gives_unit_rows_of_its_features(encoder):
+    rows = encoder.headless().encode(FILMS)
+    assert rows.shape == (4, tiny_side().tower.width)
+    with torch.inference_mode():
+        expected = F.normalize(tiny_side().tower(normalised([whole_film(film, 48) for film in FILMS])), dim=-1)
+    np.testing.assert_allclose(rows, expected.numpy(), atol=1e-5)
+
+
+def test_a_network_with_its_head_inside_has_no_features_to_check():
+    whole = FilmEncoder(torch.nn.Flatten(), whole_films(48), tiny_info(0, dim=16), CPU)
+    with pytest.raises(TowerError, match="without its head"):
+        whole.headless()
+
+
+def test_measurements_count_only_for_the_weights_they_were_made_with(trained):
+    checkpoint, parts = trained
+    rows = FilmEncoder(parts["image"], whole_films(48), tiny_info(0, dim=16), CPU).headless().encode(FILMS)
+    known = measure(checkpoint.revision, rows, rows, axes=1)
+    assert opened(checkpoint).check is None
+    assert opened(checkpoint, replace(known, tower="other weights")).check is None
+    judged = opened(checkpoint, known).check.judge(FILMS[0])
+    assert (judged.unlike, judged.held_out) == (False, 4)

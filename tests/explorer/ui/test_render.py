@@ -77,7 +77,9 @@ def everything(text: str) -> str:
     agreement = Agreement(Finding(text, "present", text, text, text, "query", 0, 1), "agrees", None)
     hit = Hit(1, 0.5, report, identical=(text,) * 14, closer_than=0.9, agreement=(agreement,))
     span = Span(0, len(text), text, text, (Reading(text, 0.7), Reading(f"{text}!", 0.3)), (text,))
-    result = SearchResult(Query(text=text), text, "report", text, text, "report", (hit,), 0.1, notes=(text,))
+    result = SearchResult(
+        Query(text=text), text, "report", text, text, "report", (hit,), 0.1, notes=(text,), caution=text
+    )
     picture = FilmView(text, 4, 3, (Window(text, text, 1.0, 2.0),))
     return "".join(
         (
@@ -216,3 +218,10 @@ def test_a_denied_finding_is_named_with_its_denial():
     asked = Finding("Pneumothorax", "absent", "", "", "", "query", 0, 1)
     hit = Hit(1, 0.5, study("x"), agreement=(Agreement(asked, "agrees", None),))
     assert "✓ no pneumothorax" in Structure(one(hit)).text
+
+
+def test_a_caution_stands_above_the_hits_for_everybody_to_hear():
+    result = SearchResult(Query(text="q"), "pocket", "image", "cosine", "made-up", "report", (), 0.1)
+    warned = render.answer(replace(result, caution="This is no chest."))
+    assert warned.startswith('<p class="status alert" role="alert">This is no chest.</p>')
+    assert "alert" not in render.answer(result)

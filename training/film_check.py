@@ -1,0 +1,203 @@
+"""Measure which pictures an image tower knows, and how often it is warned of those it must not take for a film.
+
+    CXR_IMAGES=… python -m training.film_check [--tower assets/pocket]
+
+Writes `film_check` beside the towers, which holds for exactly these weights: run it again after each training of the
+image tower. The limit is set on patients of the choosing split; all rates are of other patients and of pictures that
+decided nothing, except that the number of axes was chosen once with the same sets in view.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from explorer.errors import IntakeError
+from explorer.intake.decode import decode
+from explorer.settings import Limits
+from models.checkpoint import open_checkpoint
+from models.dual import FilmEncoder
+from models.film_check import FILM_CHECK, LIMIT, Measurements, measure, save_known_films
+from models.interfaces import CxrError, TowerError, Vectors
+from models.registry import ASSETS, load_dual
+from training.datasets import films, images_folder
+
+AXES = 64
+AT_ONCE = 64  # films in memory
+SMALLEST = 64  # pixels; smaller pictures in the test data of packages are test patterns, not pictures
+SOURCES = ("nih_cxr14", "covid_chestxray", "hannover_covid")
+DICOM_PACKAGES, PHOTO_PACKAGES = ("pydicom", "data_store"), ("gradio", "matplotlib", "sklearn")
+KINDS = {"Computed tomography": "CT slices", "Magnetic resonance": "MR slices", "Ultrasound": "ultrasound"}
+
+Film = NDArray[np.uint8]
+Named = tuple[str, Film]
+Turn = Callable[[Film], Film]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many pictures of a kind are called unlike chest films."""
+
+    kind: str
+    cautioned: int
+    n: int
+
+    def line(self) -> str:
+        """Return it with its 95 % interval (Wilson)."""
+        low, high = wilson(self.cautioned, self.n)
+        return (
+            f"{self.kind:<44} {self.cautioned:>4} of {self.n:<4} {self.cautioned / self.n:.3f} ({low:.3f}–{high:.3f})"
+        )
+
+
+def main() -> None:
+    """Measure, write and print."""
+    parser = argparse.ArgumentParser(description="Which pictures an image tower knows.")
+    parser.add_argument("--tower", type=Path, default=ASSETS / "pocket", help="folder of the trained towers")
+    tower = parser.parse_args().tower
+    try:
+        rates = make(tower)
+    except CxrError as error:
+        sys.exit(str(error))
+    print(f"cautioned beyond the {LIMIT:.0%} quantile of held-out films:")
+    print("\n".join(rate.line() for rate in rates))
+
+
+def make(tower: Path) -> list[Rate]:
+    """Measure a trained tower, write what was measured beside it, and return the rates."""
+    image = load_dual(tower).image
+    if not isinstance(image, FilmEncoder):
+        raise TowerError("Only an image tower trained here can be measured.")
+    features, folder = image.headless(), images_folder()
+    known, choosing = (
+        encoded(features, (film.file for film in films(folder, SOURCES, split))) for split in ("train", "choosing")
+    )
+    measured = measure(open_checkpoint(tower / "dual").revision, known, choosing, AXES)
+    rates = [rate(measured, kind, rows) for kind, rows in pictures(features, folder) if len(rows)]
+    about = {
+        "axes": AXES,
+        "known": len(known),
+        "held_out": len(choosing),
+        "quantile": LIMIT,
+        "rates": {one.kind: {"cautioned": one.cautioned, "n": one.n} for one in rates},
+    }
+    save_known_films(tower / FILM_CHECK, measured, about)
+    return rates
+
+
+def pictures(features: FilmEncoder, folder: Path) -> Iterator[tuple[str, Vectors]]:
+    """Yield kinds of pictures with their features: first those that are chest films, then all others."""
+    for source in SOURCES:
+        reporting = [film.file for film in films(folder, (source,), "reporting")]
+        yield f"frontal chest films, {source}", encoded(features, reporting)
+    others: dict[str, list[Film]] = {}
+    for kind, film in distinct(shipped_dicoms()):
+        others.setdefault(kind, []).append(film)
+    yield "frontal chest film, pydicom-data", features.encode(others.pop("RG1", []))
+    yield "lateral chest films", encoded(features, lateral(folder))
+    yield "leg, pydicom-data", features.encode(others.pop("RG3", []))
+    for kind, found in sorted(others.items()):
+        yield f"{kind}, pydicom and pydicom-data", features.encode(found)
+    yield "photographs and drawings in packages", features.encode([film for _, film in distinct(photos())])
+    frontal = [read(film.file) for film in films(folder, SOURCES, "reporting")]
+    turns: Mapping[str, Turn] = {"upside down": turned_by(2), "on its side": turned_by(1), "inverted": inverted}
+    for kind, turned in turns.items():
+        yield f"frontal chest films, {kind}", features.encode([turned(film) for film in frontal])
+
+
+def rate(measured: Measurements, kind: str, rows: Vectors) -> Rate:
+    """Return how many of these features lie beyond the limit."""
+    return Rate(kind, int((measured.distances(rows) > measured.limit).sum()), len(rows))
+
+
+def encoded(features: FilmEncoder, files: Iterable[Path]) -> Vectors:
+    """Return the features of picture files → [n, d], reading a few at a time."""
+    paths = list(files)
+    parts = (paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE))
+    rows = [features.encode([read(path) for path in part]) for part in parts]
+    return np.concatenate(rows) if rows else np.zeros((0, features.info.dim), np.float32)
+
+
+def read(path: Path) -> Film:
+    """Return a picture file as grey [h, w]."""
+    with Image.open(path) as opened:
+        return np.asarray(opened.convert("L"))
+
+
+def lateral(folder: Path) -> list[Path]:
+    """Return the lateral films, of all patients: no split of them was ever trained on."""
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as lines:
+        return [folder / row["image"] for row in csv.DictReader(lines) if row["view"].upper() in ("L", "LATERAL")]
+
+
+def shipped_dicoms() -> Iterator[Named]:
+    """Yield the pictures among the test files of pydicom and pydicom-data with what they show."""
+    for file in files_of(DICOM_PACKAGES, "data"):
+        try:
+            found = decode(file.read_bytes(), Limits())
+        except IntakeError:
+            continue
+        modality = found.notes[0].partition(",")[0]
+        kind = file.name[:3] if file.name[:3] in ("RG1", "RG3") else KINDS.get(modality, "other pictures")
+        yield kind, found.pixels
+
+
+def photos() -> Iterator[Named]:
+    """Yield the photographs and drawings that come with installed packages."""
+    for file in files_of(PHOTO_PACKAGES, ""):
+        if file.suffix.lower() in (".jpg", ".jpeg", ".png"):
+            try:
+                yield "photo", read(file)
+            except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+                continue
+
+
+def files_of(packages: Sequence[str], below: str) -> Iterator[Path]:
+    """Yield the files of installed packages, in a fixed order; a package that is not there has none."""
+    for name in packages:
+        package = find_spec(name)
+        for folder in (package.submodule_search_locations or ()) if package is not None else ():
+            yield from sorted(path for path in (Path(folder) / below).rglob("*") if path.is_file())
+
+
+def distinct(found: Iterable[Named]) -> Iterator[Named]:
+    """Yield each picture once, however often it comes in another compression; none smaller than `SMALLEST`."""
+    seen: set[str] = set()
+    for kind, film in found:
+        small = np.asarray(Image.fromarray(film).resize((8, 8), Image.Resampling.BOX)) >> 5
+        key = hashlib.sha256(f"{kind} {film.shape}".encode() + small.tobytes()).hexdigest()
+        if min(film.shape) >= SMALLEST and key not in seen:
+            seen.add(key)
+            yield kind, film
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a rate (Wilson 1927)."""
+    share, z = successes / n, 1.96
+    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+
+
+def turned_by(quarters: int) -> Turn:
+    """Return a turn by so many quarters."""
+    return lambda film: np.ascontiguousarray(np.rot90(film, quarters))
+
+
+def inverted(film: Film) -> Film:
+    """Return the negative of a film."""
+    return np.asarray(255 - film, np.uint8)
+
+
+if __name__ == "__main__":
+    main()
