@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+from explorer.answers import Answers
 from explorer.choices import WORDS
 from explorer.errors import BadQuery
 from explorer.language.abbreviations import Expander
@@ -28,12 +29,16 @@ class Question:
 
 
 class Answering:
-    """Answers questions. Holds the readers of their texts; `most` is the number of hits that may be asked for."""
+    """Answers questions, those that were just answered from memory.
+
+    Holds the readers of their texts; `most` is the number of hits that may be asked for.
+    """
 
     def __init__(self, expander: Expander, most: int) -> None:
         self._expander = expander
         self._findings = FindingsReader.open()
         self._most = most
+        self._answers = Answers()
 
     def by_vectors(self, asked: Question, info: EncoderInfo, ranker: Ranker) -> SearchResult:
         """Answer by an encoder; what it falls short in is said. Raises BadQuery for a number of hits out of range."""
@@ -41,22 +46,33 @@ class Answering:
         empty = SearchResult(
             asked.query, info.name, info.space, info.score, asked.store.info.name, asked.scope, (), 0.0, notes
         )
-        return self._filled(empty, asked, ranker)
+        return self._filled(empty, asked, ranker, info.revision)
 
     def by_words(self, asked: Question) -> SearchResult:
         """Answer by words alone. Raises BadQuery for a number of hits out of range, or a query without words."""
         empty = SearchResult(asked.query, WORDS, "words", WORDS, asked.store.info.name, asked.scope, (), 0.0)
-        return self._filled(empty, asked, WordRanker(asked.store, asked.scope))
+        return self._filled(empty, asked, WordRanker(asked.store, asked.scope), "")
 
-    def _filled(self, empty: SearchResult, asked: Question, ranker: Ranker) -> SearchResult:
+    def forget(self) -> None:
+        """Forget the answers that were given."""
+        self._answers.clear()
+
+    def _filled(self, empty: SearchResult, asked: Question, ranker: Ranker, revision: str) -> SearchResult:
         if not 1 <= asked.k <= self._most:
             raise BadQuery(f"Ask for 1 to {self._most} hits.")
+        corpus = (asked.store.info.name, asked.store.info.sha256)
+        options = (empty.encoder, empty.space, revision, *corpus, asked.scope, asked.k, asked.filters)
+        given = self._answers.get(asked.query, options)
+        if given is not None:
+            return given
         begun = time.perf_counter()
         found = ranker.rank(asked.query, asked.k, asked.filters)
         findings = self._asked_for(asked)
         hits = tuple(replace(hit, agreement=agreements(findings, hit.report.findings)) for hit in found)
         seconds = round(time.perf_counter() - begun, 4)
-        return replace(empty, hits=hits, seconds=seconds, findings=findings, filters=asked.filters)
+        answer = replace(empty, hits=hits, seconds=seconds, findings=findings, filters=asked.filters)
+        self._answers.put(asked.query, options, answer)
+        return answer
 
     def _asked_for(self, asked: Question) -> tuple[Finding, ...]:
         """Return the findings of a query: those of its text, or of the study that others shall be like."""

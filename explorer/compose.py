@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from explorer import preparing
+from explorer.batching import SharedTexts, shared
 from explorer.choices import WORDS, RankerChoice, chosen
 from explorer.corpora import openi
 from explorer.errors import NotPrepared, UnknownTower, WeightsMissing
@@ -52,7 +53,7 @@ class TowerState:
 
 
 class LoadedTowers:
-    """Loads towers from the registry on first use, and keeps them."""
+    """Loads towers from the registry on first use, and keeps them; queries that come together share their runs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -65,7 +66,7 @@ class LoadedTowers:
 
         with self._lock:
             if name not in self._texts:
-                self._texts[name] = load_text_encoder(name)
+                self._texts[name] = SharedTexts(load_text_encoder(name))
             return self._texts[name]
 
     def dual(self, name: str) -> Dual:
@@ -74,7 +75,7 @@ class LoadedTowers:
 
         with self._lock:
             if name not in self._duals:
-                self._duals[name] = load_dual(name)
+                self._duals[name] = shared(load_dual(name))
             return self._duals[name]
 
 

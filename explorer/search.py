@@ -311,7 +311,8 @@ class Explorer:
             self._indexes.of(self._store, tower, scope, progress)
 
     def close(self) -> None:
-        """End the child process that decodes files."""
+        """End the child process that decodes files, and forget the answers that were given."""
+        self._answering.forget()
         self._intake.close()
 
     def _named(self, corpus: str | None) -> ReportStore:

@@ -32,7 +32,7 @@ EXAMPLES = (
 SESSION_SECONDS = 3_600  # a film asked for is forgotten after this, if the page is not closed before
 FAILED = "The search did not finish: the server is busy, or something failed inside it. Try again in a moment."
 FILM_SHOWN = "watch('value', () => window.dispatchEvent(new Event('cxr:film')))"
-ONE_AT_A_TIME = {"concurrency_limit": 1, "concurrency_id": "engine"}
+ENGINE = {"concurrency_limit": 16, "concurrency_id": "engine"}  # queries that come together share a run of the tower
 
 Update = dict[Any, Any]  # part of the page → its new value
 Updates = Iterator[Update]
@@ -111,12 +111,12 @@ class SearchPage:
             self.results = gr.HTML(render.welcome(), elem_id="results", **PLAIN)
 
     def wire(self, blocks: gr.Blocks) -> None:
-        """Connect the events to their answers. All wait in one line: there is one engine."""
+        """Connect the events to their answers. Those that need the engine share one line."""
         options = [self.encoder, self.scope, self.k, self.min_age, self.max_age, self.view]
         options += [self.corpus] if self.corpus is not None else []
         film_parts = [self.film, self.film_acts, self.intake, self.drop, self.held]
         shown = [self.status, self.results, self.query, self.encoder, self.footer, self.asked, *film_parts]
-        on = partial(gr.on, outputs=shown, trigger_mode="always_last", **QUIET, **ONE_AT_A_TIME)
+        on = partial(gr.on, outputs=shown, trigger_mode="always_last", **QUIET, **ENGINE)
         self.query.change(
             self.read_note,
             self.query,

@@ -365,3 +365,17 @@ def test_a_picture_that_is_no_chest_film_is_answered_with_a_caution(explorer, to
     towers.dual = lambda name: Dual(towers.shared, BrightFilms(), NoChest())
     assert "unlike the frontal chest radiographs" in explorer.by_image(film(), encoder="words", k=1).caution
     assert "unlike" in explorer.by_both("nodule", film(), weight=0.5, encoder="words", k=1).caution
+
+
+def test_a_question_just_answered_is_not_encoded_again_until_the_engine_is_closed(explorer, towers):
+    first = explorer.by_text("Effusion.", encoder="words")
+    runs = len(towers.one.asked)
+    again = explorer.by_text("Effusion.", encoder="words")
+    assert len(towers.one.asked) == runs
+    assert again.hits == first.hits
+    assert again.query == first.query
+    explorer.by_text("Effusion.", encoder="words", k=1)
+    assert len(towers.one.asked) == runs + 1
+    explorer.close()
+    explorer.by_text("Effusion.", encoder="words")
+    assert len(towers.one.asked) == runs + 2
