@@ -75,13 +75,14 @@ def _row(hit: Hit, result: SearchResult) -> list[object]:
     closer = "" if hit.closer_than is None else hit.closer_than
     texts = (report.sections.get(name, "") for name in SECTIONS)
     return [
-        *(hit.rank, _plain(report.id), round(hit.score, 6), result.score_name, closer),
-        *(_plain(" ".join(hit.identical)), _plain(agreement), "" if meta.age is None else meta.age, meta.sex or ""),
-        _plain(" ".join(meta.views)),
-        *map(_plain, texts),
-        *map(_plain, (report.source, report.licence, result.encoder, result.corpus, result.scope)),
+        *(hit.rank, cell(report.id), round(hit.score, 6), result.score_name, closer),
+        *(cell(" ".join(hit.identical)), cell(agreement), "" if meta.age is None else meta.age, meta.sex or ""),
+        cell(" ".join(meta.views)),
+        *map(cell, texts),
+        *map(cell, (report.source, report.licence, result.encoder, result.corpus, result.scope)),
     ]
 
 
-def _plain(text: str) -> str:
+def cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: an apostrophe stands before what looks like one."""
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from explorer.export import cell
 from explorer.review.agreement import Agreement, concordance, judges_and_humans, pairs
 from explorer.review.records import PRACTICE, Answer, Ballot, Case, Review
 from explorer.review.statistics import (
@@ -29,7 +30,6 @@ from explorer.review.statistics import (
 from explorer.review.store import Event, ReviewStore
 
 Row = Sequence[object]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def table_c9(summary: Summary) -> list[Row]:
     head = ["model", *(f"{name} {what}" for name in summary.names for what in ("mean rank", "#1", "n"))]
     rows: list[Row] = [head]
     for model in summary.models:
-        cells = [at.get((name, model)) for name in summary.names]
-        rows.append([model, *(value for cell in cells for value in _cell(cell))])
+        found = [at.get((name, model)) for name in summary.names]
+        rows.append([model, *(value for row in found for value in _cell(row))])
     return rows
 
 
@@ -167,16 +167,11 @@ def as_record(summary: Summary, changes: Sequence[Mapping[str, Any]]) -> dict[st
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """Return rows as CSV (RFC 4180). A text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    """Return rows as CSV (RFC 4180) that no spreadsheet runs, marked as UTF-8."""
     out = io.StringIO()
-    csv.writer(out, quoting=csv.QUOTE_MINIMAL).writerows([_safe(value) for value in row] for row in rows)
-    return out.getvalue()
-
-
-def _safe(value: object) -> object:
-    if isinstance(value, str) and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA)):
-        return f"'{value}"
-    return value
+    table = csv.writer(out, lineterminator="\r\n")
+    table.writerows([cell(value) if isinstance(value, str) else value for value in row] for row in rows)
+    return f"\ufeff{out.getvalue()}"
 
 
 def _cell(row: RaterRow | None) -> tuple[object, object, object]:

@@ -15,6 +15,8 @@ import gradio as gr
 from explorer import results
 from explorer.ui import render
 from explorer.ui.results_page import ResultsPage
+from explorer.ui.review_making import Maker
+from explorer.ui.review_page import ReviewPage
 from explorer.ui.search_page import SearchPage
 from explorer.ui.theme import PLAIN
 from explorer.ui.uploads import SWEEP
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from explorer.search import Explorer
     from explorer.store import CorpusInfo
 
-PAGES = ("search", "results")  # as the address names them; the first is shown where it names none
+PAGES = ("search", "review", "results")  # as the address names them; the first is shown where it names none
 READY = "() => { document.body.dataset.ready = 'yes'; }"
 HEADER_SHOWN = "window.dispatchEvent(new Event('cxr:header'))"
 
@@ -38,9 +40,11 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
         footer = render.footer(explorer.corpus, explorer.settings.encoder)
         bottom = gr.HTML(footer, elem_id="bottom", render=False, **PLAIN)
         search, measurements = SearchPage(explorer, bottom), ResultsPage(measured)
+        review = ReviewPage(explorer.settings.data, Maker(explorer, explorer.settings.data))
         bottom.render()
         search.wire(blocks)
         measurements.wire(blocks)
+        review.wire()
         blocks.load(fn=None, js=READY, api_visibility="private")
     return blocks
 

@@ -53,6 +53,11 @@ def waiting() -> str:
     return '<p class="status busy">Opening the reviews</p>'
 
 
+def said(line: str) -> str:
+    """Return a line of the page's own, nothing for no words."""
+    return f'<p class="status" role="status">{escape(line)}</p>' if line else ""
+
+
 def listing(listed: Sequence[Listed], form: str, *, door: bool) -> str:
     """Return the list of reviews; `form` makes a new one, "" where that is not possible."""
     rows = "".join(_listed(one, door=door) for one in listed)

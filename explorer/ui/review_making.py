@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,19 @@ from explorer.ui.work import watch
 if TYPE_CHECKING:
     from explorer.search import Explorer
 
+NAMED = 20  # unknown studies of an import that are named; more are counted
+
 Message = Mapping[str, Any]
 Show = Callable[[str], Any]  # a line of HTML → what the page shows of it
 FINDINGS = tuple(name for name in CHEXPERT if name != NO_FINDING and name not in DEVICES)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of long work."""
+
+    review: str  # whose results are to be shown; "" for the list of reviews
+    said: str  # a line for the page, "" for none
 
 
 class Maker:
@@ -48,8 +59,8 @@ class Maker:
         kept = len(list((self._data / FOLDER).glob("*.json")))
         return judges(review, kept)
 
-    def work(self, store: ReviewStore, message: Message, show: Show) -> Generator[Any, None, str]:
-        """Do what a message asks for, and return the id of the review whose results are to be shown, "" for the list.
+    def work(self, store: ReviewStore, message: Message, show: Show) -> Generator[Any, None, Done]:
+        """Do what a message asks for, and return what came of it.
 
         Yields lines on how far it is. Raises CxrError if it cannot be done; nothing is half-made then.
         """
@@ -67,7 +78,7 @@ class Maker:
         """Delete the kept answers of language models."""
         return forget_answers(self._data)
 
-    def _make(self, store: ReviewStore, message: Message, progress: Progress) -> str:
+    def _make(self, store: ReviewStore, message: Message, progress: Progress) -> Done:
         fields = message.get("fields")
         if not isinstance(fields, Mapping):
             raise BadReview("The page sent something that cannot be read. Reload it.")
@@ -80,7 +91,7 @@ class Maker:
         )
         plan = Plan(str(fields.get("title", "")), corpus, seed, bool(fields.get("unknown")), about)
         store.create(*make(plan, cases))
-        return ""  # back to the list
+        return Done("", _not_there(about.get("unknown_studies", ())))
 
     def _queries(
         self, fields: Message, brought: Sequence[object], progress: Progress
@@ -132,7 +143,7 @@ class Maker:
             self._explorer.choice(name)
         return tuple(dict.fromkeys(names))
 
-    def _ask(self, store: ReviewStore, message: Message, progress: Progress) -> str:
+    def _ask(self, store: ReviewStore, message: Message, progress: Progress) -> Done:
         fields = message.get("fields")
         if not isinstance(fields, Mapping):
             raise BadReview("The page sent something that cannot be read. Reload it.")
@@ -142,7 +153,7 @@ class Maker:
         found = judge.judge(store.cases(review), progress)
         store.judge(review, found.ballots, found.notes)
         store.note(review, judge.name, _asked(found))
-        return review
+        return Done(review, _asked(found))
 
 
 def judges(review: str, kept: int) -> str:
@@ -168,6 +179,14 @@ def judges(review: str, kept: int) -> str:
         f'<p class="about">Answers are kept under data folder / {FOLDER}, so that nothing is sent twice: {kept} now. '
         f'<button type="button" class="plain" data-do="forget-answers" {key}>Delete them</button></p></section>'
     )
+
+
+def _not_there(studies: Sequence[str]) -> str:
+    """Return in a line which studies of an import the corpus does not have, "" for none."""
+    if not studies:
+        return ""
+    more = f" and {len(studies) - NAMED} more" if len(studies) > NAMED else ""
+    return f"Not in the corpus, and left out: {', '.join(studies[:NAMED])}{more}."
 
 
 def _asked(found: Judged) -> str:

@@ -56,7 +56,7 @@ class ReviewPage:
             self.reply = gr.HTML("", elem_id="review-reply", js_on_load=REPLIED, **PLAIN)
             self.bridge = gr.HTML("<span></span>", elem_id="review-bridge", js_on_load=SENDING, **PLAIN)
 
-    def wire(self, blocks: gr.Blocks) -> None:
+    def wire(self) -> None:
         """Connect the messages to their answers. Small ones never wait behind long work."""
         shown = [self.stage, self.told, self.reply]
         answered = self.bridge.submit(
@@ -94,16 +94,16 @@ class ReviewPage:
         message = event._data if isinstance(event._data, dict) else {}
         assert self._maker is not None  # noqa: S101 - wired only then
         try:
-            made = yield from self._maker.work(self._store, message, lambda line: {self.told: line})
+            done = yield from self._maker.work(self._store, message, lambda line: {self.told: line})
         except CxrError as error:
             yield {self.told: render.alert(error), self.reply: self._said(refused=0)}
             return
-        screen = self._shown(made) if made else self._list()
-        yield {self.stage: screen, self.told: "", self.reply: self._said(done=True)}
+        screen = self._shown(done.review) if done.review else self._list()
+        yield {self.stage: screen, self.told: review_html.said(done.said), self.reply: self._said(done=True)}
 
     def stopped(self) -> Screen:
         """Say that long work was stopped."""
-        return {self.told: '<p class="status" role="status">Stopped.</p>', self.reply: self._said(done=True)}
+        return {self.told: review_html.said("Stopped."), self.reply: self._said(done=True)}
 
     @property
     def _store(self) -> ReviewStore:
@@ -292,7 +292,7 @@ def _practised(ranks: tuple[int, ...]) -> str:
     meant = expected_ranks()
     places = ", ".join(f"Report {place} {rank}" for place, rank in enumerate(meant, 1))
     same = "Your ranks are the ones meant." if ranks == meant else "The order of the four errors would give:"
-    return f'<p class="status" role="status">{same} {places}. Now the cases that count.</p>'
+    return review_html.said(f"{same} {places}. Now the cases that count.")
 
 
 def _seat(message: Message) -> Seat:

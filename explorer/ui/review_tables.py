@@ -98,8 +98,8 @@ def _ranks(found: Summary, group: str) -> str:
     top = max(2.0, max(one.interval.high for one in rows))
     lines = "".join(_standing(one, Scale(1.0, top)) for one in rows)
     return (
-        f'<table class="ranks"><caption>{TITLES[group]}: mean rank</caption><thead><tr><th>model</th><th>mean rank</th>'
-        f"<th>95 %</th><th>#1</th><th>cases</th></tr></thead><tbody>{lines}</tbody></table>"
+        f'<table class="ranking"><caption>{TITLES[group]}: mean rank</caption><thead><tr><th>model</th>'
+        f"<th>mean rank</th><th>95 %</th><th>#1</th><th>cases</th></tr></thead><tbody>{lines}</tbody></table>"
     )
 
 
@@ -130,7 +130,7 @@ def _differences(found: Summary) -> str:
     rows += [
         [
             f"{one.model} − {one.against}",
-            f"{one.difference:+.2f}",
+            f"{one.difference:+.2f}".replace("-", "−"),
             one.n,
             f"{one.p:.4f}",
             f"{one.p_holm:.4f}",
