@@ -220,7 +220,8 @@ def says_the_same(pairs: Sequence[Pair], bank: Sequence[str] = ()) -> np.ndarray
     same[:, : len(pairs)] |= alike
     asks_other = np.array([pair.family != "summary" for pair in pairs])
     same[asks_other, len(texts) - len(bank) :] = True
-    return same | _repeated(texts)
+    same |= _repeated(texts)
+    return same
 
 
 def _repeated(texts: np.ndarray) -> np.ndarray:
