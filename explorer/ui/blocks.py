@@ -14,6 +14,8 @@ import gradio as gr
 
 from explorer import results
 from explorer.ui import render
+from explorer.ui.abbreviations_page import AbbreviationsPage
+from explorer.ui.compare_page import ComparePage
 from explorer.ui.results_page import ResultsPage
 from explorer.ui.review_making import Maker
 from explorer.ui.review_page import ReviewPage
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from explorer.search import Explorer
     from explorer.store import CorpusInfo
 
-PAGES = ("search", "review", "results")  # as the address names them; the first is shown where it names none
+# as the address names them; the first is shown where it names none
+PAGES = ("search", "compare", "abbreviations", "review", "results")
 READY = "() => { document.body.dataset.ready = 'yes'; }"
 HEADER_SHOWN = "window.dispatchEvent(new Event('cxr:header'))"
 
@@ -39,10 +42,13 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
         gr.HTML(render.header(_searchable(explorer), PAGES), elem_id="top", js_on_load=HEADER_SHOWN, **PLAIN)
         footer = render.footer(explorer.corpus, explorer.settings.encoder)
         bottom = gr.HTML(footer, elem_id="bottom", render=False, **PLAIN)
-        search, measurements = SearchPage(explorer, bottom), ResultsPage(measured)
+        search, compare = SearchPage(explorer, bottom), ComparePage(explorer)
+        abbreviations, measurements = AbbreviationsPage(explorer), ResultsPage(measured)
         review = ReviewPage(explorer.settings.data, Maker(explorer, explorer.settings.data))
         bottom.render()
         search.wire(blocks)
+        compare.wire()
+        abbreviations.wire()
         measurements.wire(blocks)
         review.wire()
         blocks.load(fn=None, js=READY, api_visibility="private")

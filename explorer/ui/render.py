@@ -105,6 +105,11 @@ def busy(message: str, share: float | None = None) -> str:
     return f'{line}<progress class="line" max="1" value="{min(1.0, max(0.0, share)):.3f}"></progress>'
 
 
+def notice(message: object) -> str:
+    """Return a quiet line in the place of the status."""
+    return f'<p class="status" role="status">{escape(message)}</p>'
+
+
 def alert(message: object) -> str:
     """Return an error in place."""
     return f'<p class="status alert" role="alert">{escape(message)}</p>'
