@@ -76,7 +76,7 @@ class FilmsStage:
         torch.manual_seed(recipe.loop.seed)
         self.trained = FindingsOfFilms(recipe.vision, recipe.dropout)
         begin_tower(self.trained.tower, recipe.start)
-        self.trained.to(self._placement.device, memory_format=torch.channels_last)
+        self.trained.to(self._placement.device).to(memory_format=torch.channels_last)
 
     def fingerprints(self) -> dict[str, str]:
         """Return what identifies the training data."""

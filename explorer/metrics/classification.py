@@ -56,7 +56,7 @@ def mean_auroc(scores: Scores, positive: Flags, patients: Sequence[str], resampl
     count = int(whose.max()) + 1
     draw = np.random.default_rng(SEED)
     drawn = [
-        _weighted(wins, positive, np.bincount(draw.integers(count, size=count), minlength=count)[whose])
+        _weighted(wins, positive, np.bincount(draw.integers(count, size=count), minlength=count)[whose].astype(float))
         for _ in range(resamples)
     ]
     low, high = np.nanpercentile(drawn, (2.5, 97.5))
@@ -69,7 +69,7 @@ def _wins(scores: Scores, positive: Flags) -> NDArray[np.float64]:
     return (np.sign(above) + 1) / 2
 
 
-def _weighted(wins: Sequence[NDArray[np.float64]], positive: Flags, weights: NDArray[np.generic]) -> float:
+def _weighted(wins: Sequence[NDArray[np.float64]], positive: Flags, weights: NDArray[np.floating]) -> float:
     """Return the mean AUROC over labels with films counted as often as their weight says; labels drawn out are left."""
     figures = []
     for label, won in enumerate(wins):

@@ -74,5 +74,5 @@ def test_efficientnets_tensors_land_under_the_right_names(network):
 
 
 def test_efficientnets_of_another_length_are_refused(network):
-    with pytest.raises(WeightsDamaged, match="not those of lite0"):
+    with pytest.raises(WeightsDamaged, match="not those of tf_efficientnet_lite0"):
         efficientnet("tf_efficientnet_lite0", list(network.state_dict())[:-1])
