@@ -225,6 +225,12 @@ class ReportIndex:
         return rough[0], found[0]
 
     @cached_property
+    def centre(self) -> Vectors:
+        """[dim], the mean vector of the texts: what they have in common."""
+        mean: Vectors = self.vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
+
+    @cached_property
     def _flat(self) -> IndexFlatIP:
         import faiss
 

@@ -18,8 +18,9 @@ STYLES = (
     "desk.css",
     "compare.css",
     "abbreviations.css",
+    "evidence.css",
 )
-SCRIPTS = ("pages.js", "explorer.js", "results.js", "review.js", "desk.js", "abbreviations.js")
+SCRIPTS = ("pages.js", "explorer.js", "results.js", "review.js", "desk.js", "abbreviations.js", "evidence.js")
 SYSTEM_FONTS = ("system-ui", "sans-serif")
 PLAIN = {"apply_default_css": False}
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # our own status line, no public endpoint
