@@ -36,13 +36,16 @@
     context.drawImage(small, 0, 0, overlay.width, overlay.height);
     const [red, green, blue] = rgb();
     const unit = overlay.width / small.width;
-    context.strokeStyle = `rgb(${red} ${green} ${blue})`;
-    context.lineWidth = Math.max(2, overlay.width / 220);
-    context.beginPath();
     const x = (Number(heat.dataset.column) + 0.5) * unit;
     const y = ((Number(heat.dataset.row) + 0.5) * overlay.height) / small.height;
-    context.arc(x, y, overlay.width / 22, 0, 2 * Math.PI);
-    context.stroke();
+    const line = Math.max(2, overlay.width / 220);
+    for (const [colour, width] of [["black", 3 * line], [`rgb(${red} ${green} ${blue})`, line]]) {
+      context.strokeStyle = colour; // the dark rim keeps the ring in sight on bright and on dark places
+      context.lineWidth = width;
+      context.beginPath();
+      context.arc(x, y, overlay.width / 22, 0, 2 * Math.PI);
+      context.stroke();
+    }
   };
 
   const lieOn = (overlay, film) => {

@@ -44,7 +44,7 @@ class EvidencePanel:
     def wire(self, film: gr.State, encoder: Component, scope: Component, corpus: Component | None) -> None:
         """Answer a phrase, and the study that `evidence.js` writes when a hit is chosen."""
         options = [film, encoder, scope, *([corpus] if corpus is not None else [])]
-        on = partial(gr.on, outputs=self.shown, trigger_mode="always_last", concurrency_id="engine", **QUIET)
+        on = partial(gr.on, outputs=self.shown, trigger_mode="always_last", concurrency_limit=2, **QUIET)
         on([self.phrase.submit], self.towards_phrase, [self.phrase, *options])
         on([self.study.change], self.towards_study, [self.study, *options])
 
