@@ -26,6 +26,7 @@ from training.texts import Told
 
 Family = Literal["summary", "search", "variant", "note", "indication", "status", "term"]
 LOOSE: frozenset[Family] = frozenset({"search"})  # normal studies answer one another here
+ERRORS = 2  # copies of a document with one error each, at most
 COMMON = 3  # studies that share an impression from which on it is always in the bank
 
 
@@ -133,7 +134,7 @@ class PairMaker:
     def _term(self, study: Told, draw: np.random.Generator) -> Pair:
         """A note made from the lexicon → the same in full; of no study, so that it answers no other pair."""
         note = self._made.make(draw)
-        wrong = (note.wrong,) if note.wrong and draw.random() < self._mix.wrong else ()
+        wrong = note.wrong if draw.random() < self._mix.wrong else ()
         return Pair("term", SEARCH_INSTRUCTION, note.short, note.full, f"made beside {study.id}", False, wrong)
 
     def _roughened(self, findings: str, draw: np.random.Generator) -> str:
@@ -152,7 +153,7 @@ class PairMaker:
     def _wrong(self, text: str, draw: np.random.Generator) -> tuple[str, ...]:
         if draw.random() >= self._mix.wrong:
             return ()
-        return tuple(injected.text for injected in self._injector.several(text, 1, draw))
+        return tuple(injected.text for injected in self._injector.several(text, ERRORS, draw))
 
     def _abnormal(self, sentence: str) -> bool:
         return any(finding.status != "absent" for finding in self._reader.read(sentence, ""))
