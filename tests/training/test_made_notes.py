@@ -6,7 +6,7 @@ import pytest
 from training.made_notes import OPPOSITES, WRONG, NoteMaker, _opposites
 
 SLOTS = {"finding": [("eff", "effusion")], "field": [("RLL", "right lower lobe")], "device": [("ETT", "tube")]}
-OTHERS = dict.fromkeys(("procedure", "history", "symptom", "view", "place"), [("x", "long")])
+OTHERS = {slot: [("x", "long")] for slot in ("procedure", "history", "symptom", "view", "place")}
 
 
 @pytest.fixture(scope="module")
