@@ -68,7 +68,7 @@ def _distinctive(terms: Mapping[str, int], spread: Mapping[str, int], size: int,
     for term, found in terms.items():
         scores[term] = found / size * float(np.log(1 + count / spread[term]))
     chosen: list[str] = []
-    for term in sorted(scores, key=lambda one: (-scores[one], one)):
+    for term in sorted(scores, key=lambda one: (-scores[one], -len(one.split()), one)):
         words = set(term.split()) - _DENYING
         if not any(words & set(other.split()) for other in chosen):
             chosen.append(term)

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import BadQuery, CxrError, StoreError
+from explorer.errors import BadQuery, StoreError
 from explorer.files import Manifest, damaged, open_published, publish
 from explorer.index import IndexKey
 from explorer.neighbourhoods import Floats, Preservation, unit_rows
@@ -38,10 +38,6 @@ _PLACES, _CLUSTERS, _VECTORS, _ANSWER = "places.npy", "clusters.npy", "vectors.n
 _PROJECT = Path(__file__).resolve().parents[1]
 # The project comes last on the path: a folder in it must not be picked up in place of a library.
 _START = "import sys; sys.path.append(sys.argv[1]); from explorer.projecting import main; main(*sys.argv[2:])"
-
-
-class Stopped(CxrError):
-    """Somebody stopped the work. Nothing is half-written."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +97,11 @@ class Maps:
         """Return a map that was made before. Raises NotPrepared, Damaged, Foreign."""
         return open_published(self._folder / key.folder_name, _WHAT, lambda *kept: _load(key, *kept))
 
-    def make(
-        self, key: MapKey, vectors: Floats, progress: Progress = silent, stop: threading.Event | None = None
-    ) -> Projection:
+    def make(self, key: MapKey, vectors: Floats, progress: Progress = silent) -> Projection:
         """Lay out vectors [n, d], keep the result and return it. Maps of earlier states of the corpus are removed.
 
-        progress: is told what is done and the share, 0–1. stop: set by whoever no longer wants it.
-        Raises BadQuery for fewer than `FEWEST` rows, Stopped, StoreError.
+        progress: is told what is done and the share, 0–1; what it raises ends the work, and nothing is kept.
+        Raises BadQuery for fewer than `FEWEST` rows, StoreError.
         """
         if len(vectors) < FEWEST:
             raise BadQuery(f"A map needs at least {FEWEST} different texts; there are {len(vectors):,}.")
@@ -115,7 +109,7 @@ class Maps:
 
         def write(generation: Path) -> None:
             np.save(generation / _VECTORS, unit_rows(vectors), allow_pickle=False)
-            _run(generation, key.settings, progress, stop or threading.Event())
+            _run(generation, key.settings, progress)
             (generation / _VECTORS).unlink()
             about["answer"] = json.loads((generation / _ANSWER).read_bytes())
             (generation / _ANSWER).unlink()
@@ -158,8 +152,8 @@ def _load(key: MapKey, generation: Path, about: Manifest) -> Projection:
     )
 
 
-def _run(folder: Path, settings: MapSettings, progress: Progress, stop: threading.Event) -> None:
-    """Let a child process make the map in `folder`; end it when `stop` is set."""
+def _run(folder: Path, settings: MapSettings, progress: Progress) -> None:
+    """Let a child process make the map in `folder`; it is ended with whatever ends this."""
     child = subprocess.Popen(
         [sys.executable, "-I", "-W", "ignore", "-c", _START, str(_PROJECT), str(folder), json.dumps(asdict(settings))],
         stdin=subprocess.DEVNULL,
@@ -170,27 +164,13 @@ def _run(folder: Path, settings: MapSettings, progress: Progress, stop: threadin
         start_new_session=True,  # Ctrl-C in the terminal is ours to handle
     )
     try:
-        _follow(child, progress, stop)
-    finally:
-        child.kill()
-        child.wait()
-    if stop.is_set():
-        raise Stopped("The map was stopped. Nothing of it was kept; draw it again whenever you like.")
-    if not (folder / _ANSWER).is_file():
-        raise StoreError("The map could not be made: its process ended early. Make room in memory, and draw it again.")
-
-
-def _follow(child: subprocess.Popen[str], progress: Progress, stop: threading.Event) -> None:
-    """Tell each line of the child until it ends; a thread kills it when it is to stop, also between two lines."""
-    ended = threading.Event()
-    guard = threading.Thread(target=_kill_when, args=(child.kill, stop, ended), daemon=True)
-    guard.start()
-    try:
         for share, what in _steps(child.stdout):
             progress(what, share)
     finally:
-        ended.set()
-        guard.join()
+        child.kill()
+        child.wait()
+    if not (folder / _ANSWER).is_file():
+        raise StoreError("The map could not be made: its process ended early. Make room in memory, and draw it again.")
 
 
 def _steps(lines: IO[str] | None) -> Iterator[tuple[float, str]]:
@@ -198,13 +178,6 @@ def _steps(lines: IO[str] | None) -> Iterator[tuple[float, str]]:
         share, _, what = line.strip().partition(" ")
         with suppress(ValueError):  # a library that prints
             yield float(share), what
-
-
-def _kill_when(kill: Callable[[], object], stop: threading.Event, ended: threading.Event) -> None:
-    while not ended.wait(0.1):
-        if stop.is_set():
-            kill()
-            return
 
 
 def _either(values: tuple[float, ...]) -> str:

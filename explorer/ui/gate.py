@@ -16,7 +16,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.ui.places import Places
+from explorer.scripts import plotly_script
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,6 +51,7 @@ ROUTES = (
     "/gradio_api/cancel",
     "/gradio_api/reset",
 )
+PLOTLY = "/scripts/plotly.js"  # the one file that is served from an installed package, by us and not by Gradio
 LOGIN, ASK, UPLOAD = "/login", "/gradio_api/queue/join", "/gradio_api/upload"
 
 FORM_BYTES = 64 * 1024  # what a form adds to the file in it
@@ -65,7 +66,6 @@ TOO_LARGE = "The upload is larger than allowed. Export a smaller file."
 UNKNOWN_LENGTH = "The length of the upload is not stated."
 FULL = "The server holds too many uploads at the moment. Try again in a minute."
 NOTHING = "Nothing here."
-FAILED = "This request could not be answered."
 
 
 @dataclass(frozen=True)
@@ -145,40 +145,32 @@ class Gate:
         self._rates = {path: Rate(limit) for path, limit in rates.items() if limited or path == LOGIN}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or say why not. What Gradio fails on is answered in our words, and printed as a place."""
+        """Answer a request, or say why not."""
         from starlette.datastructures import MutableHeaders
-
-        begun = False
+        from starlette.responses import JSONResponse
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal begun
-            begun = True
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        try:
-            await self._answer(scope, receive, send_with_headers)
-        except Exception:
-            if begun or scope["type"] != "http":
-                raise
-            Places.print_exc()
-            await _say(500, FAILED)(scope, receive, send_with_headers)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope)
         if refusal is not None:
-            await _say(*refusal)(scope, receive, send)
+            status, words = refusal
+            answer = JSONResponse({"detail": words, "error": words}, status, {"Retry-After": "60"})
+            await answer(scope, receive, send_with_headers)
+        elif scope["type"] == "http" and scope["path"] == PLOTLY:
+            await _plotly()(scope, receive, send_with_headers)
         elif scope["type"] == "http" and _path(scope) == UPLOAD:
-            await self.app(scope, receive, _settled(self._quota, send))
+            await self.app(scope, receive, _settled(self._quota, send_with_headers))
         else:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         if scope["type"] == "lifespan":
             return None
         path = _path(scope)
-        if not (path == "" or scope["path"].startswith(ROUTES)):
+        if not (path == "" or scope["path"] == PLOTLY or scope["path"].startswith(ROUTES)):
             return 404, NOTHING
         if scope["type"] != "http" or scope["method"] != "POST":
             return None
@@ -193,10 +185,11 @@ class Gate:
         return (413, TOO_LARGE) if int(length) > QUESTION_BYTES else None
 
 
-def _say(status: int, words: str) -> ASGIApp:
-    from starlette.responses import JSONResponse
+def _plotly() -> ASGIApp:
+    """Return the answer that is Plotly's script, from where pip put it; the browser keeps it until it changes."""
+    from starlette.responses import FileResponse
 
-    return JSONResponse({"detail": words, "error": words}, status, {"Retry-After": "60"})
+    return FileResponse(plotly_script(), media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
 
 def _settled(quota: Quota, send: Send) -> Send:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,7 @@ from explorer import projection
 from explorer.errors import BadQuery, Damaged, NotPrepared, StoreError
 from explorer.index import IndexKey
 from explorer.projecting import grouped, sample_rows, spread_out
-from explorer.projection import MapKey, Maps, MapSettings, Stopped
+from explorer.projection import MapKey, Maps, MapSettings
 
 KEY = MapKey(IndexKey("made-up", "0" * 64, "report", "toy", "report", "cosine", "r1", 4), MapSettings())
 # Stands in for the real process: writes what that one would, without loading UMAP for seconds.
@@ -103,11 +102,18 @@ def test_fewer_than_five_texts_are_no_map(maps):
         maps.make(KEY, vectors(4))
 
 
+class Stopped(Exception):
+    pass
+
+
 def test_a_map_that_is_stopped_ends_at_once_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(projection, "_START", QUICK.format(extra="time.sleep(60)"))
-    stop, maps = threading.Event(), Maps(tmp_path)
+
+    def stop(what, share):
+        raise Stopped
+
     with pytest.raises(Stopped):
-        maps.make(KEY, vectors(), lambda what, share: stop.set(), stop)
+        Maps(tmp_path).make(KEY, vectors(), stop)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["lock"]
 
 

@@ -77,6 +77,17 @@ def test_what_the_page_does_not_need_is_closed(web, path):
     assert web.post(path, json={}).status_code == 404
 
 
+def test_of_the_installed_packages_one_script_is_served_and_nothing_beside_it(web):
+    answer = web.get("scripts/plotly.js")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "plotly.js v" in answer.text[:200]
+    for path in ("", "/", "/plotly.js/", "/plotly.min.js", "/../gate.py", "/%2e%2e/gate.py", "/plotly.js/../../app.py"):
+        request = web.build_request("GET", "")
+        request.url = request.url.copy_with(raw_path=f"/scripts{path}".encode())
+        assert web.send(request).status_code == 404, path
+
+
 def test_with_a_password_nothing_is_told_before_it_is_given(explorer):
     from explorer.ui.blocks import build_blocks
 

@@ -1,0 +1,507 @@
+// The map: points drawn with Plotly, and what is picked among them. The same code serves the page, where a server
+// answers, and the file that `python -m explorer map` writes, where `mapfile.js` does.
+// Every text is put in as text, never as markup, and Plotly shows none: its hover and its legend are not used.
+(() => {
+  "use strict";
+  const DENSE = 50000; // points in view above which their density is drawn instead
+  const BINS = 220;
+  const LEAST = 4; // corners of the smallest lasso that counts
+  const root = document.documentElement;
+  let stage = null; // the section that everything is in
+  let cloud = null; // what is drawn
+  let send = () => {}; // tells the host, which answers by `take`
+  let state = null;
+
+  const one = (what) => stage.querySelector(what);
+  const role = (name) => one(`[data-role="${name}"]`);
+  const token = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+  const make = (kind, props = {}, ...inside) => {
+    const made = Object.assign(document.createElement(kind), props);
+    made.append(...inside);
+    return made;
+  };
+  const plain = (text) => text.replace(/X{4,}/g, "▮").replace(/[\u0000-\u0008\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
+  const short = (text, length) => (text.length > length ? `${text.slice(0, length).trimEnd()} …` : text);
+  const count = (number) => number.toLocaleString("en");
+
+  const unpack = (text, Kind) => {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    return new Kind(bytes.buffer);
+  };
+  const bits = (rows) => {
+    const bytes = new Uint8Array(Math.ceil(cloud.ids.length / 8));
+    rows.forEach((row) => { bytes[row >> 3] |= 1 << (row & 7); });
+    let text = "";
+    for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+    return btoa(text);
+  };
+
+  // Colours: a status has its own, an order goes from quiet to bright, groups take hue and shape in turn.
+  const SHAPES = ["circle", "diamond", "square", "triangle-up"];
+  const STATUS = [["accent", "circle"], ["uncertain", "diamond"], ["quiet", "square"], ["line", "circle"]];
+  const looks = (colouring, code) => {
+    if (colouring.tone === "status") return { colour: token(STATUS[code][0]), shape: STATUS[code][1] };
+    const label = colouring.labels[code];
+    if (label === "unknown" || label === "other") return { colour: token("line"), shape: "circle" };
+    if (colouring.tone === "steps") return { colour: token(`step-${code + 1}`), shape: "circle" };
+    return { colour: token(`group-${(code % 8) + 1}`), shape: SHAPES[Math.floor(code / 8) % SHAPES.length] };
+  };
+
+  const colouringOf = (panel) => {
+    const chosen = role("colour").value;
+    return chosen === "cluster" ? panel.clusters : cloud.colourings.find((each) => each.name === chosen);
+  };
+  const isHidden = (panel, row) => state.hidden.has(colouringOf(panel).codes[row]);
+  const shownRows = (panel) => {
+    const { codes } = colouringOf(panel);
+    const rows = [];
+    for (let row = 0; row < codes.length; row += 1) if (!state.hidden.has(codes[row])) rows.push(row);
+    return rows;
+  };
+  const emphasised = () => (state.selected.size ? state.selected : state.found.size ? state.found : null);
+
+  // ---- drawing
+  const inView = (panel, row) => {
+    const { x, y } = panel.view ?? {};
+    return !x || (panel.x[row] >= x[0] && panel.x[row] <= x[1] && panel.y[row] >= y[0] && panel.y[row] <= y[1]);
+  };
+
+  const density = (panel, rows) => {
+    const { view } = panel;
+    const z = Array.from({ length: BINS }, () => new Array(BINS).fill(null));
+    const [x0, x1] = view?.x ?? panel.reach.x;
+    const [y0, y1] = view?.y ?? panel.reach.y;
+    rows.forEach((row) => {
+      const column = Math.floor(((panel.x[row] - x0) / (x1 - x0)) * BINS);
+      const line = Math.floor(((panel.y[row] - y0) / (y1 - y0)) * BINS);
+      if (column >= 0 && column < BINS && line >= 0 && line < BINS) z[line][column] = (z[line][column] ?? 0) + 1;
+    });
+    return {
+      type: "heatmap", hoverinfo: "skip", showscale: false, zsmooth: false,
+      x0: x0 + (x1 - x0) / BINS / 2, dx: (x1 - x0) / BINS, y0: y0 + (y1 - y0) / BINS / 2, dy: (y1 - y0) / BINS,
+      z: z.map((line) => line.map((value) => (value === null ? null : Math.log1p(value)))),
+      colorscale: [[0, token("line")], [0.5, token("accent")], [1, token("text")]],
+    };
+  };
+
+  const points = (panel, rows) => {
+    const colouring = colouringOf(panel);
+    const marked = emphasised();
+    const groups = new Map();
+    rows.forEach((row) => {
+      const code = colouring.codes[row];
+      if (!groups.has(code)) groups.set(code, []);
+      groups.get(code).push(row);
+    });
+    const size = cloud.ids.length > 1500 ? 5 : 7;
+    return [...groups.entries()].sort(([a], [b]) => b - a).map(([code, members]) => {
+      const { colour, shape } = looks(colouring, code);
+      const rest = colour === token("line");
+      return {
+        type: "scattergl", mode: "markers", hoverinfo: "none", rows: members,
+        x: members.map((row) => panel.x[row]), y: members.map((row) => panel.y[row]),
+        marker: { color: colour, symbol: shape, size, opacity: rest ? 0.7 : 0.85 },
+        selectedpoints: marked ? members.flatMap((row, at) => (marked.has(row) ? [at] : [])) : undefined,
+        selected: { marker: { opacity: 1, size: size + 1 } },
+        unselected: { marker: { opacity: 0.12 } },
+      };
+    });
+  };
+
+  const lines = (panel, from, near, colour) => ({
+    type: "scatter", mode: "lines", hoverinfo: "skip", line: { color: colour, width: 1 },
+    x: near.flatMap((row) => [from.x, panel.x[row], null]), y: near.flatMap((row) => [from.y, panel.y[row], null]),
+  });
+  const ring = (spot, colour, size, name) => ({
+    type: "scatter", mode: "markers", hoverinfo: "none", name, x: [spot.x], y: [spot.y],
+    marker: { symbol: "circle-open", size, color: colour, line: { width: 2 } },
+  });
+
+  const overlays = (panel, number) => {
+    const drawn = [];
+    if (panel.films.x.length) {
+      drawn.push({
+        type: "scattergl", mode: "markers", hoverinfo: "none", name: "films", x: [...panel.films.x], y: [...panel.films.y],
+        marker: { color: token("film-points"), symbol: "x-thin-open", size: 6, line: { width: 1 } },
+      });
+    }
+    const query = state.query?.[number];
+    if (query) {
+      drawn.push(lines(panel, query, query.near.map(([row]) => row), token("contradicts")));
+      drawn.push(ring(query, token("contradicts"), 16, "query"));
+    }
+    if (state.point) {
+      const spot = { x: panel.x[state.point.row], y: panel.y[state.point.row] };
+      const own = state.point.panel === number;
+      if (own) drawn.push(lines(panel, spot, state.point.near.map((near) => near.row), token("text")));
+      drawn.push(ring(spot, token("text"), 14, "picked"));
+    }
+    return drawn;
+  };
+
+  const layout = (panel) => ({
+    margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    showlegend: false, hovermode: "closest", dragmode: state.tool, uirevision: cloud.revision, selections: [],
+    xaxis: { visible: false, range: panel.view?.x ?? panel.reach.x, autorange: false },
+    yaxis: { visible: false, range: panel.view?.y ?? panel.reach.y, autorange: false, scaleanchor: "x" },
+    newselection: { line: { color: token("accent"), width: 1, dash: "solid" } },
+    hoverdistance: 12,
+  });
+
+  const draw = (panel, number) => {
+    const rows = shownRows(panel);
+    const near = rows.filter((row) => inView(panel, row));
+    const many = near.length > DENSE;
+    panel.traces = [...(many ? [density(panel, near)] : points(panel, rows)), ...overlays(panel, number)];
+    const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: true, showTips: false };
+    return window.Plotly.react(panel.div, panel.traces, layout(panel), config).then(() => {
+      if (!panel.div.dataset.hooked) hook(panel, number);
+      panel.div.dataset.drawn = many ? "density" : "points";
+    });
+  };
+  const drawAll = () => cloud && Promise.all(cloud.panels.map(draw)).then(() => { stage.dataset.drawn = cloud.revision; });
+
+  // ---- the mouse
+  const inside = (outline, x, y) => {
+    let within = false;
+    for (let i = 0, j = outline.x.length - 1; i < outline.x.length; j = i, i += 1) {
+      const crosses = outline.y[i] > y !== outline.y[j] > y;
+      if (crosses && x < ((outline.x[j] - outline.x[i]) * (y - outline.y[i])) / (outline.y[j] - outline.y[i]) + outline.x[i]) {
+        within = !within;
+      }
+    }
+    return within;
+  };
+
+  // Which points are taken is found here, among those that are shown: Plotly would forget about hidden groups.
+  const taken = (panel, event) => {
+    const rows = shownRows(panel);
+    if (event.lassoPoints && event.lassoPoints.x.length >= LEAST) {
+      return rows.filter((row) => inside(event.lassoPoints, panel.x[row], panel.y[row]));
+    }
+    if (!event.range) return [];
+    const [x0, x1] = [...event.range.x].sort((a, b) => a - b);
+    const [y0, y1] = [...event.range.y].sort((a, b) => a - b);
+    return rows.filter((row) => panel.x[row] >= x0 && panel.x[row] <= x1 && panel.y[row] >= y0 && panel.y[row] <= y1);
+  };
+
+  const rowAt = (panel, event) => {
+    const hit = event.points?.[0];
+    return hit && panel.traces[hit.curveNumber]?.rows?.[hit.pointNumber];
+  };
+
+  const hook = (panel, number) => {
+    panel.div.dataset.hooked = "yes";
+    panel.div.on("plotly_selected", (event) => {
+      if (!event || !(event.range || event.lassoPoints)) return;
+      select(taken(panel, event));
+      // An outline that stays would swallow the next click, and ask to be edited.
+      setTimeout(() => window.Plotly.relayout(panel.div, { selections: [] }).then(drawAll), 0);
+    });
+    panel.div.on("plotly_click", (event) => {
+      const row = rowAt(panel, event);
+      if (row !== undefined) pick(row, number);
+    });
+    panel.div.on("plotly_hover", (event) => {
+      const row = rowAt(panel, event);
+      if (row !== undefined) showCard(row, event.event);
+    });
+    panel.div.on("plotly_unhover", hideCard);
+    panel.div.on("plotly_relayout", (change) => {
+      const { xaxis, yaxis } = panel.div._fullLayout;
+      if (!Object.keys(change).some((key) => key.startsWith("xaxis") || key.startsWith("yaxis"))) return;
+      panel.view = { x: [...xaxis.range], y: [...yaxis.range] };
+      if (cloud.ids.length > DENSE) later(() => draw(panel, number));
+    });
+  };
+
+  let waiting = 0;
+  const later = (work) => { clearTimeout(waiting); waiting = setTimeout(work, 120); };
+
+  const select = (rows) => {
+    state.selected = new Set(rows);
+    drawAll();
+    legend();
+    if (rows.length) send("choose", { rows: bits(rows) });
+    else side();
+  };
+  const pick = (row, panel) => send("pick", { row, panel });
+  const clear = () => {
+    Object.assign(state, { selected: new Set(), found: new Set(), point: null, selection: null });
+    role("seek").value = "";
+    foundButton();
+    drawAll();
+    legend();
+    side();
+  };
+  const useTool = (tool) => {
+    state.tool = tool;
+    stage.querySelectorAll(".tools button").forEach((button) => { button.ariaPressed = String(button.dataset.tool === tool); });
+    if (cloud) cloud.panels.forEach((panel) => window.Plotly.relayout(panel.div, { dragmode: tool }));
+  };
+  const fit = () => {
+    cloud?.panels.forEach((panel) => { panel.view = null; });
+    if (cloud) cloud.revision += "'";
+    drawAll();
+  };
+
+  // ---- hover card, legend, side
+  const hideCard = () => { one(".cloud-card").hidden = true; };
+  const showCard = (row, { clientX, clientY }) => {
+    const card = one(".cloud-card");
+    const facts = cloud.panels.map((panel) => {
+      const colouring = colouringOf(panel);
+      return `${role("colour").value}: ${colouring.labels[colouring.codes[row]]}`;
+    });
+    const text = cloud.texts ? [make("p", { textContent: short(plain(cloud.texts[row]), 320) })] : [];
+    card.replaceChildren(make("b", { textContent: cloud.ids[row] }), make("span", { textContent: facts[0] }), ...text);
+    card.hidden = false;
+    const box = stage.getBoundingClientRect();
+    const left = Math.min(clientX - box.left + 14, box.width - card.offsetWidth - 8);
+    const below = clientY - box.top + 14;
+    const top = below + card.offsetHeight > box.height ? clientY - box.top - card.offsetHeight - 10 : below;
+    card.style.translate = `${Math.max(8, left)}px ${Math.max(8, top)}px`;
+  };
+
+  const legend = () => {
+    const panel = cloud.panels[0];
+    const colouring = colouringOf(panel);
+    const all = new Array(colouring.labels.length).fill(0);
+    const chosen = new Array(colouring.labels.length).fill(0);
+    const marked = emphasised();
+    colouring.codes.forEach((code, row) => { all[code] += 1; if (marked?.has(row)) chosen[code] += 1; });
+    const items = colouring.labels.map((label, code) => {
+      const { colour, shape } = looks(colouring, code);
+      const swatch = make("i", { className: shape });
+      swatch.style.setProperty("--colour", colour);
+      const number = marked ? `${count(chosen[code])} / ${count(all[code])}` : count(all[code]);
+      const button = make("button", { type: "button", className: "plain" }, swatch, make("span", { textContent: label }), make("small", { textContent: number }));
+      button.ariaPressed = String(!state.hidden.has(code));
+      button.dataset.code = code;
+      return make("li", {}, button);
+    });
+    const twice = cloud.panels.length > 1 && colouring === panel.clusters;
+    const said = twice ? [make("li", { className: "said", textContent: `Clusters of ${panel.encoder}; those beside it are of ${cloud.panels[1].encoder}.` })] : [];
+    one(".cloud-legend").replaceChildren(...items.filter((_, code) => all[code] > 0), ...said);
+  };
+
+  const toggle = (code) => {
+    if (!state.hidden.delete(code)) state.hidden.add(code);
+    // What is hidden is no longer selected: the list never holds a point that cannot be seen.
+    const left = [...state.selected].filter((row) => !isHidden(cloud.panels[0], row));
+    if (left.length < state.selected.size) select(left);
+    else { drawAll(); legend(); }
+  };
+
+  const studyLine = (study, extra) => {
+    const button = make("button", { type: "button", className: "study" }, make("b", { textContent: study.id }));
+    if (extra) button.append(make("small", { textContent: extra }));
+    button.append(make("span", { textContent: short(plain(study.text), 150) }));
+    button.dataset.row = study.row;
+    return make("li", {}, button);
+  };
+
+  const saving = () => make("p", { className: "saves" }, "Export ", ...state.formats.map((format) => {
+    const button = make("button", { type: "button", className: "plain", textContent: format.toUpperCase() });
+    button.dataset.save = format;
+    return button;
+  }));
+
+  const selectionPart = ({ count: number, of, findings, studies }) => {
+    const rows = findings.filter((each) => each.all > 0).sort((a, b) => b.selected - a.selected || b.all - a.all);
+    const body = make("tbody", {}, ...rows.map((each) => make("tr", {},
+      make("th", { scope: "row", textContent: each.finding }),
+      make("td", { textContent: `${count(each.selected)} / ${count(each.all)}` }))));
+    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col", textContent: "finding present" }), make("th", { scope: "col", textContent: "selected / all" })));
+    const rest = number > studies.length ? [make("p", { className: "said", textContent: `The first ${count(studies.length)}; all are exported.` })] : [];
+    return [
+      make("h2", { textContent: `${count(number)} of ${count(of)} studies` }), saving(), make("table", {}, head, body),
+      make("h3", { textContent: "Studies" }), ...rest, make("ol", { className: "studies" }, ...studies.map((study) => studyLine(study))),
+    ];
+  };
+
+  const pointPart = (point) => [
+    make("h2", { textContent: point.id }), make("p", { className: "said", textContent: point.facts.join(" · ") }),
+    ...point.sections.flatMap(([name, text]) => [make("h3", { textContent: name }), make("p", { textContent: plain(text) })]),
+    make("h3", { textContent: `Nearest in the space of ${cloud.panels[point.panel].encoder}` }),
+    make("ol", { className: "studies near" }, ...point.near.map((near) => studyLine(near, `${near.score.toFixed(2)} ${point.score === "clip_raw" ? "inner product" : point.score}`))),
+  ];
+
+  const side = () => {
+    const parts = [...(state.point ? pointPart(state.point) : []), ...(state.selection && state.selected.size ? selectionPart(state.selection) : [])];
+    const close = make("button", { type: "button", className: "plain close", textContent: "close" });
+    close.dataset.tool = "clear";
+    const place = one(".cloud-side");
+    place.replaceChildren(...(parts.length ? [close] : []), ...parts);
+    const was = place.hidden;
+    place.hidden = parts.length === 0;
+    place.scrollTop = 0;
+    if (was !== place.hidden && cloud) requestAnimationFrame(() => cloud.panels.forEach((panel) => window.Plotly.Plots.resize(panel.div)));
+  };
+
+  const foundButton = () => {
+    const button = one("[data-tool=found]");
+    const words = role("seek").value.trim();
+    button.hidden = !words;
+    button.textContent = `${count(state.found.size)} found${state.found.size ? ", select" : ""}`;
+    button.disabled = state.found.size === 0;
+  };
+
+  const speak = (text) => { role("spoken").textContent = text; };
+
+  // ---- what the host answers
+  const download = ({ name, type, body }) => {
+    const bytes = Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0));
+    const link = make("a", { href: URL.createObjectURL(new Blob([bytes], { type })), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+
+  const answers = {
+    cloud: (sent) => open(sent),
+    query: (query) => { state.query = query; drawAll(); },
+    selection: (selection) => {
+      Object.assign(state, { selection, point: null });
+      side();
+      speak(`${selection.count} studies selected`);
+    },
+    point: (point) => {
+      state.point = point;
+      drawAll();
+      side();
+      speak(`${point.id}, ${point.near.length} nearest studies`);
+    },
+    found: (rows) => {
+      state.found = new Set(rows);
+      foundButton();
+      drawAll();
+      legend();
+    },
+    file: download,
+  };
+  const take = (message) => {
+    if (!message) return;
+    const told = typeof message === "string" ? JSON.parse(message) : message;
+    Object.entries(told).forEach(([what, value]) => {
+      if (what in answers && (what === "cloud" || cloud)) answers[what](value);
+      else if (what in answers) early.push([what, value]);
+    });
+  };
+  let early = []; // answers that came before Plotly was there
+
+  const reach = (values) => {
+    let [low, high] = [Infinity, -Infinity];
+    values.forEach((value) => { low = Math.min(low, value); high = Math.max(high, value); });
+    const margin = (high - low || 1) * 0.04;
+    return [low - margin, high + margin];
+  };
+
+  const open = (sent) => plotly().then(() => {
+    cloud = { ...sent, revision: String(sent.turn ?? performance.now()) };
+    cloud.colourings = sent.colourings.map((each) => ({ ...each, codes: unpack(each.codes, Int8Array) }));
+    cloud.panels = sent.panels.map((panel) => {
+      const x = unpack(panel.x, Float32Array), y = unpack(panel.y, Float32Array);
+      const films = { x: unpack(panel.films.x, Float32Array), y: unpack(panel.films.y, Float32Array) };
+      const clusters = { ...panel.clusters, codes: unpack(panel.clusters.codes, Int8Array) };
+      return { ...panel, x, y, films, clusters, reach: { x: reach([...x, ...films.x]), y: reach([...y, ...films.y]) } };
+    });
+    state = {
+      selected: new Set(), found: new Set(), hidden: new Set(), tool: state?.tool ?? "pan", point: null, query: null,
+      selection: null, formats: stage.dataset.formats?.split(" ") ?? ["csv", "json", "parquet"],
+    };
+    const chosen = role("colour").value || "cluster";
+    const findings = cloud.colourings.filter((each) => each.tone === "status");
+    const others = ["cluster", ...cloud.colourings.filter((each) => each.tone !== "status").map((each) => each.name)];
+    const option = (name) => make("option", { value: name, textContent: name });
+    role("colour").replaceChildren(...others.map(option), make("optgroup", { label: "finding" }, ...findings.map((each) => option(each.name))));
+    role("colour").value = [...role("colour").options].some((each) => each.value === chosen) ? chosen : "cluster";
+    const figures = cloud.panels.map((panel, number) => {
+      panel.div = make("div", { className: "plot" });
+      panel.div.setAttribute("aria-label", `Map of ${cloud.ids.length} studies by ${panel.encoder}`);
+      panel.div.setAttribute("role", "img");
+      const words = panel.films.x.length ? ` · ${count(cloud.ids.length)} reports ●  ${count(panel.films.x.length)} films ×${panel.centred ? " · centred after the fact" : ""}` : "";
+      const figure = make("figure", {}, make("figcaption", { textContent: `${panel.encoder}${words}` }), panel.div);
+      figure.dataset.panel = number;
+      return figure;
+    });
+    one(".cloud-plots").replaceChildren(...figures);
+    delete stage.dataset.empty;
+    legend();
+    side();
+    foundButton();
+    const missed = early.splice(0);
+    missed.forEach(([what, value]) => answers[what](value));
+    return drawAll();
+  });
+
+  // Plotly's script is five megabytes: it is asked for when a map is first drawn.
+  let loading = null;
+  const plotly = () => {
+    loading ??= window.Plotly ? Promise.resolve() : new Promise((done, failed) => {
+      const script = make("script", { src: "./scripts/plotly.js", onload: done, onerror: () => failed(new Error("The map's script did not load. Reload the page.")) });
+      document.head.append(script);
+    });
+    return loading;
+  };
+
+  // ---- what a person does
+  const acts = {
+    pan: () => useTool("pan"), lasso: () => useTool("lasso"), select: () => useTool("select"),
+    fit, clear, found: () => select([...state.found].filter((row) => !isHidden(cloud.panels[0], row))),
+  };
+  document.addEventListener("click", ({ target }) => {
+    if (!cloud || !target.closest?.(".cloud")) return;
+    const tool = target.closest("[data-tool]");
+    const swatch = target.closest(".cloud-legend button");
+    const study = target.closest("button.study");
+    const save = target.closest("[data-save]");
+    if (tool) acts[tool.dataset.tool]();
+    else if (swatch) toggle(Number(swatch.dataset.code));
+    else if (study) pick(Number(study.dataset.row), state.point?.panel ?? 0);
+    else if (save) send("save", { format: save.dataset.save, rows: bits([...state.selected]) });
+  });
+  document.addEventListener("change", ({ target }) => {
+    if (!cloud || !target.matches('[data-role="colour"]')) return;
+    state.hidden = new Set();
+    drawAll();
+    legend();
+  });
+  let typing = 0;
+  document.addEventListener("input", ({ target }) => {
+    if (!cloud || !target.matches('.cloud [data-role="seek"]')) return;
+    clearTimeout(typing);
+    typing = setTimeout(() => send("seek", { words: target.value }), 200);
+  });
+  const keys = { m: "pan", l: "lasso", b: "select", 0: "fit", c: "clear", Escape: "clear" };
+  document.addEventListener("keydown", (event) => {
+    if (!cloud || root.dataset.page !== "map" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("textarea, select, input") || !(event.key in keys)) return;
+    event.preventDefault();
+    acts[keys[event.key]]();
+  });
+  new MutationObserver(() => { if (cloud) { drawAll(); legend(); } }).observe(root, { attributeFilter: ["data-theme"] });
+
+  // ---- the page: the server is told when the map is first looked at, and again each time, for a newer query
+  const shown = () => {
+    stage = document.querySelector("section.cloud");
+    if (root.dataset.page !== "map") return;
+    if (!stage) {
+      requestAnimationFrame(shown); // the page is still being put together
+      return;
+    }
+    send("shown", {});
+    if (cloud) requestAnimationFrame(() => cloud.panels.forEach((panel) => window.Plotly.Plots.resize(panel.div)));
+  };
+  const connect = (trigger) => {
+    send = trigger;
+    shown();
+  };
+  new MutationObserver(shown).observe(root, { attributeFilter: ["data-page"] });
+
+  const standAlone = (host, sent, ready) => {
+    stage = document.querySelector("section.cloud");
+    send = host;
+    open(sent).then(ready);
+  };
+  window.cxrMap = { connect, take, standAlone };
+})();
