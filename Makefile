@@ -6,7 +6,7 @@ CASES := tests/explorer/language
 # Every process that starts would compile the same modules again where the environment forbids to keep them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test test-browser test-slow check bench language-report pictures
+.PHONY: run test test-browser test-slow test-soak check bench language-report pictures sbom licences audit
 
 run: $(READY)          ## prepare what is missing and open the app on 127.0.0.1:7860
 	@$(BIN)/python app.py
@@ -17,8 +17,11 @@ test: $(READY)         ## the quick suite
 test-browser: $(READY) ## the pages, driven in a real Chromium
 	@$(BIN)/python -m pytest -m browser tests/browser
 
-test-slow: $(READY)    ## minutes: kills, fuzzing, whole corpora, each property on a thousand new examples
-	@$(BIN)/python -m pytest -m "slow or fuzz or load or hypothesis" --hypothesis-profile explore
+test-slow: $(READY)    ## minutes: kills, fuzzing, whole corpora, load, each property on a thousand new examples
+	@$(BIN)/python -m pytest -m "(slow or fuzz or load or hypothesis) and not soak" --hypothesis-profile explore
+
+test-soak: $(READY)    ## half an hour of use, for memory that does not come back
+	@$(BIN)/python -m pytest -m soak
 
 check: $(READY)        ## style, types, who may import whom
 	@$(BIN)/ruff check .
@@ -36,6 +39,18 @@ language-report: $(READY) ## how well abbreviations, findings and report variant
 	@$(BIN)/python -m explorer.language.abbreviation_card $(CASES)/abbreviation_cases.tsv $(CASES)/abbreviation_later_cases.tsv
 	@$(BIN)/python -m explorer.language.report_card $(CASES)/finding_labels.tsv $(CASES)/finding_labels_fresh.tsv
 	@$(BIN)/python -m explorer.language.variant_card
+
+sbom: $(READY)         ## every package, weight and corpus file with licence and hash, as CycloneDX, to sbom.json
+	@$(BIN)/python tests/security/supply.py check
+	@$(BIN)/python tests/security/supply.py sbom sbom.json && echo "written to sbom.json"
+
+licences: $(READY)     ## the licence of every package; fails if one is under the GPL
+	@$(BIN)/python tests/security/supply.py licences
+
+audit: $(READY)        ## known vulnerabilities of every package, or plainly that they could not be looked up
+	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install \
+		--quiet --disable-pip-version-check pip-audit==2.10.1; } || echo "pip-audit could not be installed"
+	@$(BIN)/python tests/security/supply.py audit
 
 $(READY): requirements.txt requirements-weights.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \

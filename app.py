@@ -1,6 +1,6 @@
 """Start the web app: settings → explorer.compose → UI → hardened launch; nothing else.
 
-python app.py [--host 127.0.0.1] [--port 7860] [--corpus openi] [--encoder pocket] [--auth USER:PASS]
+python app.py [--host 127.0.0.1] [--port 7860] [--corpus openi] [--encoder pocket] [--auth USER:PASS] [--reviewers]
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from explorer.settings import Settings
 from explorer.ui.launch import Door, closed_environment, serve
 
 if TYPE_CHECKING:
+    import gradio as gr
+
     from explorer.search import Explorer
 
 HERE = Path(__file__).parent
@@ -30,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         door = Door(options.host, options.port, options.auth)
-        run(Settings(corpus=options.corpus, encoder=options.encoder), door)
+        settings = Settings(corpus=options.corpus, encoder=options.encoder)
+        (run_for_reviewers if options.reviewers else run)(settings, door)
     except (CxrError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -39,9 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(settings: Settings, door: Door) -> None:
     """Serve until SIGINT or SIGTERM."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stop()
     with closed_environment():
         from explorer.compose import compose
 
@@ -50,16 +51,37 @@ def run(settings: Settings, door: Door) -> None:
         explorer.prepare("text", show)
         from explorer.ui.blocks import build_blocks  # after the first progress bar: it loads for seconds
 
-        blocks = build_blocks(explorer)
-        address = serve(
-            blocks, door, upload_bytes=settings.limits.upload_bytes, blocked=(settings.cache, HERE / "assets")
-        )
-        sys.stdout.write(f"CXR Report Explorer is at {address}\n")
-        sys.stdout.flush()
+        blocks = _served(build_blocks(explorer), settings, door)
         threading.Thread(target=_prepare_films, args=(explorer,), daemon=True).start()
         stop.wait()
         blocks.close(verbose=False)
         explorer.close()
+
+
+def run_for_reviewers(settings: Settings, door: Door) -> None:
+    """Serve the Review page alone until SIGINT or SIGTERM: it names no model before a reviewer is done."""
+    stop = _stop()
+    with closed_environment():
+        from explorer.ui.door import build_door
+
+        blocks = _served(build_door(settings.data), settings, door)
+        stop.wait()
+        blocks.close(verbose=False)
+
+
+def _stop() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _served(blocks: gr.Blocks, settings: Settings, door: Door) -> gr.Blocks:
+    blocked = (settings.cache, settings.data, HERE / "assets")
+    address = serve(blocks, door, upload_bytes=settings.limits.upload_bytes, blocked=blocked)
+    sys.stdout.write(f"CXR Report Explorer is at {address}\n")
+    sys.stdout.flush()
+    return blocks
 
 
 def _prepare_films(explorer: Explorer) -> None:
@@ -75,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=Door.port)
     parser.add_argument("--corpus", default=default.corpus, help="reports to search in")
     parser.add_argument("--encoder", default=default.encoder, help="encoder chosen at first")
+    parser.add_argument("--reviewers", action="store_true", help="serve the Review page alone, for blinded reviewers")
     parser.add_argument("--auth", type=_user_and_password, metavar="USER:PASS", help="needed beyond this machine")
     return parser
 

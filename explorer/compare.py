@@ -69,6 +69,15 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """How far the answer moves between two forms of a query."""
+
+    stay: int  # studies in both
+    of: int  # hits of the longer one
+    overlap: float  # rank-biased, 0–1
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Answers to one query, or to two forms of it, joined by study."""
 
@@ -84,6 +93,11 @@ class Comparison:
     def overlap(self, one: int, other: int) -> float:
         """Return the rank-biased overlap of two answers, 0–1."""
         return rank_biased_overlap(self.lists[one], self.lists[other])
+
+    @property
+    def moved(self) -> Moved:
+        """Return how far the second answer is from the first."""
+        return Moved(self.shared(0, 1), max(map(len, self.lists)), self.overlap(0, 1))
 
     def shared(self, one: int, other: int) -> int:
         """Return how many studies two answers have in common."""

@@ -56,11 +56,6 @@ def csv_text(result: SearchResult) -> str:
     return f"\ufeff{lines.getvalue()}"
 
 
-def plain(text: str) -> str:
-    """Return a text as a cell that no spreadsheet runs: one that looks like a formula begins with an apostrophe."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
-
-
 def _hit(hit: Hit) -> dict[str, object]:
     return {
         "rank": hit.rank,
@@ -80,9 +75,14 @@ def _row(hit: Hit, result: SearchResult) -> list[object]:
     closer = "" if hit.closer_than is None else hit.closer_than
     texts = (report.sections.get(name, "") for name in SECTIONS)
     return [
-        *(hit.rank, plain(report.id), round(hit.score, 6), result.score_name, closer),
-        *(plain(" ".join(hit.identical)), plain(agreement), "" if meta.age is None else meta.age, meta.sex or ""),
-        plain(" ".join(meta.views)),
-        *map(plain, texts),
-        *map(plain, (report.source, report.licence, result.encoder, result.corpus, result.scope)),
+        *(hit.rank, cell(report.id), round(hit.score, 6), result.score_name, closer),
+        *(cell(" ".join(hit.identical)), cell(agreement), "" if meta.age is None else meta.age, meta.sex or ""),
+        cell(" ".join(meta.views)),
+        *map(cell, texts),
+        *map(cell, (report.source, report.licence, result.encoder, result.corpus, result.scope)),
     ]
+
+
+def cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: an apostrophe stands before what looks like one."""
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

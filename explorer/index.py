@@ -1,8 +1,11 @@
-"""The vectors of one corpus, one scope and one encoder: exact search, and a file format that notices damage.
+"""The vectors of one corpus, one scope and one encoder: search among them, and a file format that notices damage.
 
-Vectors are kept as `.npy` and the FAISS index is rebuilt in memory: a damaged FAISS file loads without complaint in
-half of the cases and its reader is a known memory-corruption surface, while `IndexFlatIP` over 60,000 reports is
-filled in well under a second. They are made and written a chunk at a time: memory does not grow with the corpus.
+Vectors are kept as `.npy` and an exact FAISS index is rebuilt in memory: a damaged FAISS file loads without complaint
+in half of the cases and its reader is a known memory-corruption surface, while `IndexFlatIP` over 60,000 reports is
+filled in well under a second.
+
+Above `explorer.coarse.EXACT_UP_TO` rows, candidates come from an inverted file that is mapped from disk, after its
+sha256 was compared with the manifest; their scores are exact all the same.
 """
 
 from __future__ import annotations
@@ -10,19 +13,35 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import BadQuery, Foreign, TowerError
-from explorer.files import REMEDY, Manifest, damaged, open_published, publish, write_atomically
+from explorer import coarse
+from explorer.errors import BadQuery, Foreign
+from explorer.files import REMEDY, Manifest, damaged, open_published, publish
+from explorer.index_writing import (
+    CELLS,
+    CENTRES,
+    COARSE,
+    DIGESTS,
+    ROWS,
+    VECTORS,
+    Encode,
+    Passage,
+    Told,
+    digest_of,
+    encoded_chunks,
+    part,
+    read_digests,
+    unrelated_quantiles,
+    write_rows,
+)
 from explorer.store import Neighbour, nearest
 from explorer.types import Scope
 from models.interfaces import Score, Space, Vectors
@@ -30,19 +49,10 @@ from models.interfaces import Score, Space, Vectors
 if TYPE_CHECKING:
     from faiss import IndexFlatIP
 
-Encode = Callable[[Sequence[str]], Vectors]
-Told = Callable[[int, int], object]  # (texts done, texts in all)
-Passage = tuple[
-    str, Sequence[str]
-]  # a distinct text as encoders see it, and the sorted ids of the studies that have it
 
 _WHAT = "vectors"
-_VECTORS, _ROWS, _DIGESTS = "vectors.npy", "rows.json", "texts.npy"
-_DIGEST = 16  # bytes that tell a text from every other
-_CHUNK = 256  # texts between two reports of progress; what is lost at most when a build is stopped
-_PAIRS = 20_000  # random pairs behind the 101 quantiles; the 95th is then known to within 0.2 percentage points
-_PAIRS_AT_ONCE = 250
 _SPARE = 16  # candidates fetched beyond k, so that one search settles nearly every query
+_ROUGH = 4  # times as many candidates where rows are bytes, which order them only roughly
 
 
 @dataclass(frozen=True)
@@ -87,12 +97,19 @@ class ReportIndex:
         studies: Sequence[Sequence[str]],
         quantiles: NDArray[np.float64],
         digests: NDArray[np.uint8],
+        parted: _Parted | None = None,
     ) -> None:
         self.key = key
         self.vectors = vectors
         self.studies = tuple(tuple(group) for group in studies)
         self.quantiles = quantiles
         self.digests = digests
+        self._parted = parted
+
+    @property
+    def exact(self) -> bool:
+        """Whether every row is looked at for a query; else nearly all of the nearest are found, see `make bench`."""
+        return self._parted is None
 
     @classmethod
     def build(
@@ -117,12 +134,14 @@ class ReportIndex:
         Raises TowerError if the encoder returns another shape, or numbers that are not finite, StoreError if the
         folder cannot be written. What was there before then stays.
         """
-        about: dict[str, object] = {"key": asdict(key), "rows": total}
+        about: dict[str, object] = {"key": asdict(key), "rows": total, "exact": total <= coarse.EXACT_UP_TO}
 
         def write(generation: Path) -> None:
-            chunks = _encoded_chunks(key, passages, encode, resume, earlier)
-            _write(generation, key, total, chunks, progress)
-            about["quantiles"] = _unrelated_quantiles(generation / _VECTORS, total).tolist()
+            chunks = encoded_chunks(key, passages, encode, resume, earlier)
+            write_rows(generation, key, total, chunks, progress)
+            if not about["exact"]:
+                part(generation, earlier, resume)
+            about["quantiles"] = unrelated_quantiles(generation / VECTORS, total).tolist()
 
         publish(folder, _WHAT, about, write)
         return cls.open(folder, key)
@@ -140,15 +159,16 @@ class ReportIndex:
         if about["key"] != asdict(key):
             raise _foreign(about["key"], key)
         try:
-            vectors = np.load(generation / _VECTORS, mmap_mode="r", allow_pickle=False)
-            studies = json.loads((generation / _ROWS).read_text(encoding="ascii"))
-            digests = _read_digests(generation / _DIGESTS)
+            vectors = np.load(generation / VECTORS, mmap_mode="r", allow_pickle=False)
+            studies = json.loads((generation / ROWS).read_text(encoding="ascii"))
+            digests = read_digests(generation / DIGESTS)
         except ValueError as error:
             raise damaged(_WHAT) from error
         right = vectors.dtype == np.float32 and vectors.shape == (about["rows"], key.dim) == (len(studies), key.dim)
-        if not right or not _all_finite(generation / _VECTORS, vectors):
+        if not right or not _all_finite(generation / VECTORS, vectors):
             raise damaged(_WHAT)
-        return cls(key, vectors, studies, np.array(about["quantiles"], np.float64), digests)
+        parted = None if about.get("exact", True) else _Parted.open(generation, len(vectors))
+        return cls(key, vectors, studies, np.array(about["quantiles"], np.float64), digests, parted)
 
     def search(self, vectors: Vectors, k: int, allowed: frozenset[str] | None) -> list[list[Neighbour]]:
         """Return for each query the k nearest distinct texts, best first, ties by id; fewer if there are fewer.
@@ -184,8 +204,19 @@ class ReportIndex:
 
     def rows_of(self, texts: Sequence[str]) -> dict[int, int]:
         """Return for each text that is in here, by its place in `texts`, its row."""
-        known = ((place, self._row_of_text.get(_digest(text))) for place, text in enumerate(texts))
+        known = ((place, self._row_of_text.get(digest_of(text))) for place, text in enumerate(texts))
         return {place: row for place, row in known if row is not None}
+
+    def parting(self, digests: NDArray[np.uint8]) -> coarse.Parting | None:
+        """Return the cells of this index for the texts of another, -1 where a text is new; None if this one is exact.
+
+        digests: [n, 16], of the other index.
+        """
+        if self._parted is None:
+            return None
+        rows = np.array([self._row_of_text.get(digest.tobytes(), -1) for digest in digests], np.int64)
+        cells = np.where(rows < 0, -1, self._parted.parting.cell_of[rows])
+        return coarse.Parting(self._parted.parting.centres, cells.astype(np.int32))
 
     def _nearest(
         self, query: Vectors, k: int, rows: NDArray[np.int64] | None, allowed: frozenset[str] | None
@@ -203,15 +234,22 @@ class ReportIndex:
         more until the last one lies below the k-th by more than float32 can err.
         """
         available = len(self.vectors) if rows is None else len(rows)
+        if self._parted is not None and k > 0:
+            found = self._parted.index.candidates(query, _ROUGH * (k + _SPARE), rows)
+            return found, self._scores(query, found)
         count = min(k + _SPARE, available) if k > 0 else 0
         slack = np.finfo(np.float32).eps * self.key.dim * self._longest * float(np.linalg.norm(query))
         while count:
             rough, found = self._search_flat(query, count, rows)
-            scores = (self.vectors[found].astype(np.float64) * query.astype(np.float64)).sum(axis=1)
+            scores = self._scores(query, found)
             if count == available or rough[-1] + slack < np.sort(scores)[-k]:
                 return found, scores
             count = min(2 * count, available)
         return np.empty(0, np.int64), np.empty(0, np.float64)
+
+    def _scores(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        scores: NDArray[np.float64] = (self.vectors[rows].astype(np.float64) * query.astype(np.float64)).sum(axis=1)
+        return scores
 
     def _search_flat(
         self, query: Vectors, count: int, rows: NDArray[np.int64] | None
@@ -223,6 +261,12 @@ class ReportIndex:
         chosen.sel = selector  # does not own it: the name must live as long as the search
         rough, found = self._flat.search(np.ascontiguousarray(query[None], np.float32), count, params=chosen)
         return rough[0], found[0]
+
+    @cached_property
+    def centre(self) -> Vectors:
+        """[dim], the mean vector of the texts: what they have in common."""
+        mean: Vectors = self.vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
 
     @cached_property
     def _flat(self) -> IndexFlatIP:
@@ -251,106 +295,29 @@ class ReportIndex:
         return [study for study in self.studies[row] if allowed is None or study in allowed]
 
 
+@dataclass(frozen=True)
+class _Parted:
+    """What an index of very many rows has beside its vectors."""
+
+    parting: coarse.Parting
+    index: coarse.CoarseIndex
+
+    @classmethod
+    def open(cls, generation: Path, rows: int) -> _Parted:
+        """Open what `part` wrote. `open_published` has compared every file here with the manifest."""
+        try:
+            centres = np.load(generation / CENTRES, allow_pickle=False)
+            cells = np.load(generation / CELLS, mmap_mode="r", allow_pickle=False)
+        except ValueError as error:
+            raise damaged(_WHAT) from error
+        if len(cells) != rows:
+            raise damaged(_WHAT)
+        return cls(coarse.Parting(centres, cells), coarse.CoarseIndex.open(generation / COARSE))
+
+
 def key_of(folder: Path) -> IndexKey:
     """Return the key of a whole index. Raises NotPrepared, Damaged, Foreign."""
     return open_published(folder, _WHAT, lambda _, about: IndexKey(**about["key"]))
-
-
-def _encoded_chunks(
-    key: IndexKey, passages: Iterable[Passage], encode: Encode, resume: Path | None, earlier: ReportIndex | None
-) -> Iterator[tuple[list[Passage], Vectors]]:
-    rest = iter(passages)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk, _vectors(key, [text for text, _ in chunk], encode, resume, earlier)
-
-
-def _write(
-    generation: Path, key: IndexKey, total: int, chunks: Iterator[tuple[list[Passage], Vectors]], progress: Told
-) -> None:
-    """Write vectors, digests and ids row by row, as they come."""
-    with (
-        (generation / _VECTORS).open("wb") as vectors,
-        (generation / _DIGESTS).open("wb") as digests,
-        (generation / _ROWS).open("w", encoding="ascii") as rows,
-    ):
-        _write_header(vectors, np.float32, (total, key.dim))
-        _write_header(digests, np.uint8, (total, _DIGEST))
-        done = 0
-        for chunk, encoded in chunks:
-            vectors.write(encoded.tobytes())
-            digests.write(b"".join(_digest(text) for text, _ in chunk))
-            rows.write(f"{',' if done else '['}{json.dumps([studies for _, studies in chunk])[1:-1]}\n")
-            done += len(chunk)
-            progress(done, total)
-        rows.write("]" if done else "[]")
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()[:_DIGEST]
-
-
-def _vectors(
-    key: IndexKey, texts: Sequence[str], encode: Encode, resume: Path | None, earlier: ReportIndex | None
-) -> Vectors:
-    """Return vectors [n, dim] of a chunk: what an earlier index has, and the rest encoded."""
-    known = earlier.rows_of(texts) if earlier is not None else {}
-    vectors = np.empty((len(texts), key.dim), np.float32)
-    if earlier is not None and known:
-        vectors[list(known)] = earlier.vectors[list(known.values())]
-    unknown = [place for place in range(len(texts)) if place not in known]
-    if unknown:
-        vectors[unknown] = _encoded(key, [texts[place] for place in unknown], encode, resume)
-    return vectors
-
-
-def _encoded(key: IndexKey, chunk: Sequence[str], encode: Encode, resume: Path | None) -> Vectors:
-    """Encode one chunk, or take it from a build that was stopped."""
-    if resume is None:
-        return _checked(key, encode(chunk), len(chunk))
-    named_by = json.dumps([key.folder_name, chunk]).encode()
-    path = resume / f"{hashlib.sha256(named_by).hexdigest()}.chunk"
-    kept = _kept(path, (len(chunk), key.dim))
-    if kept is not None:
-        return kept
-    vectors = _checked(key, encode(chunk), len(chunk))
-    body = vectors.tobytes()
-    with suppress(OSError):  # a chunk that cannot be kept is only encoded again
-        resume.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write(hashlib.sha256(body).digest() + body))
-    return vectors
-
-
-def _kept(path: Path, shape: tuple[int, int]) -> Vectors | None:
-    try:
-        raw = path.read_bytes()
-    except OSError:
-        return None
-    seal, body = raw[:32], raw[32:]
-    if hashlib.sha256(body).digest() != seal or len(body) != 4 * shape[0] * shape[1]:
-        return None
-    return np.frombuffer(body, np.float32).reshape(shape)
-
-
-def _checked(key: IndexKey, vectors: Vectors, rows: int) -> Vectors:
-    if vectors.shape != (rows, key.dim) or not np.isfinite(vectors).all():
-        raise TowerError(
-            f"Encoder {key.encoder!r} gave vectors that cannot be indexed: another shape than [{rows}, {key.dim}], "
-            "or numbers that are not finite. Check it with `python -m explorer doctor`."
-        )
-    return np.ascontiguousarray(vectors, np.float32)
-
-
-def _write_header(file: BinaryIO, kind: type[np.generic], shape: tuple[int, int]) -> None:
-    """Begin a .npy file whose rows are written one chunk after another."""
-    described = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, described)
-
-
-def _read_digests(path: Path) -> NDArray[np.uint8]:
-    if not path.is_file():
-        return np.empty((0, _DIGEST), np.uint8)
-    digests: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return digests
 
 
 def _all_finite(path: Path, vectors: Vectors) -> bool:
@@ -361,21 +328,6 @@ def _all_finite(path: Path, vectors: Vectors) -> bool:
             if not np.isfinite(block).all():
                 return False
     return True
-
-
-def _unrelated_quantiles(path: Path, rows: int) -> NDArray[np.float64]:
-    """Return 101 quantiles of the score between distinct rows drawn at random, the same ones every time."""
-    if rows < 2:
-        return np.empty(0)
-    draw = np.random.default_rng(0)
-    first = draw.integers(rows, size=_PAIRS)
-    second = (first + draw.integers(1, rows, size=_PAIRS)) % rows
-    scores = []
-    for start in range(0, _PAIRS, _PAIRS_AT_ONCE):  # mapped anew each time: pages that were read are let go
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-        pairs = slice(start, start + _PAIRS_AT_ONCE)
-        scores.append(np.einsum("nd,nd->n", vectors[first[pairs]], vectors[second[pairs]]))
-    return np.quantile(np.concatenate(scores).astype(np.float64), np.linspace(0, 1, 101))
 
 
 def _foreign(made: Manifest, wanted: IndexKey) -> Foreign:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from explorer.errors import StoreError, TowerError
-from explorer.index import Encode, IndexKey, ReportIndex, Told, key_of
+from explorer.index import IndexKey, ReportIndex, key_of
+from explorer.index_writing import Encode, Told
 from explorer.store import ReportStore
 from models.interfaces import Vectors
 

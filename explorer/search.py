@@ -10,7 +10,9 @@ from explorer.answering import Answering, Question
 from explorer.caution import cautioned
 from explorer.choices import WORDS, RankerChoice, Towers, chosen
 from explorer.compare import Comparison, check_rankers, compared
+from explorer.corpora.sections import scope_text
 from explorer.errors import BadQuery, UnknownCorpus
+from explorer.evidence import HeatMap, evidence_for
 from explorer.index import ReportIndex
 from explorer.index_cache import IndexCache
 from explorer.intake.sandbox import Intake
@@ -292,6 +294,31 @@ class Explorer:
         if encoder == WORDS:
             raise BadQuery("Words alone make no vectors. Choose an encoder.")
         return self._towers.text(encoder)
+
+    def evidence(
+        self,
+        image: QueryImage,
+        *,
+        encoder: str,
+        study: str = "",
+        phrase: str = "",
+        corpus: str | None = None,
+        scope: Scope = "report",
+        progress: Progress = silent,
+    ) -> HeatMap:
+        """Return what in a film speaks for the text of a study, or for a phrase, in the space both share.
+
+        Raises:
+            BadQuery: the encoder reads no images, or cannot tell places apart; no such study, or one without words in
+                this scope; the phrase is empty, too long, or cannot be text.
+            UnknownCorpus, TowerError: as `by_image`.
+        """
+        self._check_reads(encoder, "image")
+        check_text(study or phrase, self.settings.limits.query_characters)
+        store, dual = self._named(corpus), self._towers.dual(encoder)
+        text = scope_text(store.get([study])[0].sections, scope) if study else phrase
+        index = self._indexes.of(store, dual.text, scope, progress)
+        return evidence_for(dual, index, image, text, study or phrase)
 
     def dual(self, encoder: str) -> Dual:
         """Return the two towers of a way to rank that share a space. Raises TowerError, BadQuery if it has none."""

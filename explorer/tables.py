@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from explorer.errors import BadQuery
-from explorer.export import plain
+from explorer.export import cell
 
 Format = Literal["csv", "json", "parquet"]
 MEDIA = {"csv": "text/csv;charset=utf-8", "json": "application/json", "parquet": "application/vnd.apache.parquet"}
@@ -36,13 +36,13 @@ def written(table: Mapping[str, Sequence[object]], kind: Format) -> bytes:
 def _csv(table: Mapping[str, Sequence[object]]) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.writer(file)
-    writer.writerow([plain(name) for name in table])
+    writer.writerow([cell(name) for name in table])
     writer.writerows([_cell(value) for value in row] for row in zip(*table.values(), strict=True))
     return file.getvalue().encode("utf-8-sig")
 
 
 def _cell(value: object) -> object:
-    return plain(value) if isinstance(value, str) else value
+    return cell(value) if isinstance(value, str) else value
 
 
 def _parquet(table: Mapping[str, Sequence[object]]) -> bytes:

@@ -28,8 +28,8 @@ from models.hub import HubFolder, open_hub_folder
 from models.interfaces import EncoderInfo, Vectors, WeightsDamaged
 from models.packaged import TOKENIZER, minilm, minilm_tensors
 from models.pooling import Pooling, PoolingMode
-from models.precision import Placement
-from models.text import Batch, TokenPair, TowerConfig, in_buckets, merge_lora, tower_config
+from models.precision import Home, Placement
+from models.text import Batch, PairTokenizer, TokenPair, TowerConfig, in_buckets, merge_lora, tower_config
 
 MINILM = TowerConfig(layers=6, attention="bidirectional", pooling="mean", max_tokens=256)
 HUB_TOKENS = 256  # paper section 5: what its BERT baselines read of a text
@@ -84,13 +84,25 @@ class BertTokenizer:
 
 
 class BertTextEncoder:
-    """`TextEncoder` over a BERT tower."""
+    """`TextEncoder` over a BERT tower, with an optional projection into a shared space."""
 
-    def __init__(self, tower: BertTower, tokenizer: BertTokenizer, info: EncoderInfo, placement: Placement) -> None:
-        self._tower = tower.eval().to(placement.device)
+    def __init__(
+        self,
+        tower: BertTower,
+        tokenizer: PairTokenizer,
+        info: EncoderInfo,
+        placement: Placement,
+        projection: nn.Module | None = None,
+    ) -> None:
+        self._tower, self._projection = tower.eval(), projection.eval() if projection is not None else None
         self._tokenizer = tokenizer
-        self._placement = placement
-        self.info = info
+        self._info = info
+        self._home = Home([tower, *([projection] if projection is not None else [])], placement)
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The tower's description, as it runs now."""
+        return self._home.told(self._info)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], instruction: str = "") -> Vectors:
@@ -98,9 +110,13 @@ class BertTextEncoder:
         if not texts:
             return np.zeros((0, self.info.dim), dtype=np.float32)
         pairs = self._tokenizer.pairs(texts, [instruction] * len(texts))
-        with self._placement.autocast():
-            vectors = in_buckets(self._tower, pairs, self._placement.device, TOKENS_PER_BATCH)
-        return F.normalize(vectors, dim=-1).cpu().numpy()
+        return F.normalize(self._home.run(lambda: self._vectors(pairs)), dim=-1).cpu().numpy()
+
+    def _vectors(self, pairs: Sequence[TokenPair]) -> Tensor:
+        placement = self._home.placement
+        with placement.autocast():
+            pooled = in_buckets(self._tower, pairs, placement.device, TOKENS_PER_BATCH)
+        return pooled if self._projection is None else self._projection(pooled)
 
 
 def bert_model(shape: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
@@ -144,6 +160,11 @@ def minilm_encoder(placement: Placement) -> BertTextEncoder:
 
 def trained_bert_encoder(trained: Checkpoint, placement: Placement) -> BertTextEncoder:
     """Load a BERT that was trained on reports: adapters, or all of its weights, over the packaged one or its own."""
+    return BertTextEncoder(*open_trained_bert(trained, placement), placement)
+
+
+def open_trained_bert(trained: Checkpoint, placement: Placement) -> tuple[BertTower, BertTokenizer, EncoderInfo]:
+    """Open a BERT that was trained on reports: its parts, for a stage on top of it or a projection behind it."""
     tensors, scale = trained.tensors(), trained.manifest["lora_scale"]
     if "bert" in trained.manifest:
         tower, tokenizer, base = _own_bert(trained, tensors)
@@ -154,8 +175,7 @@ def trained_bert_encoder(trained: Checkpoint, placement: Placement) -> BertTextE
     fill(tower.pooling, below(tensors, "pooling."))
     revision = digest_of(base, trained.revision, json.dumps([vars(tower.config), scale]), placement.precision)
     note = "baseline: a BERT trained on the same reports, in the same way, as the default encoder"
-    info = _info(trained.manifest["name"], tower, revision, placement, note)
-    return BertTextEncoder(tower, tokenizer, info, placement)
+    return tower, tokenizer, _info(trained.manifest["name"], tower, revision, placement, note)
 
 
 def hub_bert_encoder(name: str, folder: Path, placement: Placement, pooling: PoolingMode, note: str) -> BertTextEncoder:

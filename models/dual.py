@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +18,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.baselines import BertTextEncoder, BertTower
 from models.checkpoint import Checkpoint, below, digest_of
 from models.film_check import MeasuredCheck, Measurements
-from models.interfaces import Dual, EncoderInfo, TowerError, Vectors
-from models.precision import Placement
-from models.text import DecoderTextEncoder, ReportTower, TextTokenizer
-from models.vision import VisionConfig, VisionTower, normalised, whole_film
+from models.interfaces import (
+    PLACEHOLDERS,
+    SECTION_PROMPTS,
+    Dual,
+    EncoderInfo,
+    FilmPatches,
+    TextEncoder,
+    TowerError,
+    Vectors,
+)
+from models.precision import Home, Placement
+from models.text import DecoderTextEncoder, PairTokenizer, ReportTower, TokenPair, merge_lora
+from models.vision import Viewing, VisionConfig, VisionTower
 
 FILMS_PER_BATCH = 32
 MAX_SCALE = math.log(100)
@@ -53,44 +64,44 @@ class ImageSide(nn.Module):
         self.head = nn.Linear(self.tower.width, config.dim)
 
     def forward(self, films: Tensor) -> Tensor:
-        """Films [b, 1, s, s] → [b, dim], not normalised."""
+        """Films [b, 1 or 3, s, s] → [b, dim], not normalised."""
         return self.head(self.tower(films))  # type: ignore[no-any-return]
 
-
-See = Callable[[Sequence[NDArray[np.uint8]]], Tensor]  # grey films, each [h, w] → what a network takes
-
-
-def whole_films(size: int) -> See:
-    """See whole films, letterboxed to [size, size]."""
-    return lambda films: normalised([whole_film(film, size) for film in films])
+    def patches(self, films: Tensor) -> Tensor:
+        """Films as `forward` → [b, rows, columns, dim]; their mean is `forward` where the network averages places."""
+        return self.head(self.tower.patches(films))  # type: ignore[no-any-return]
 
 
 class FilmEncoder:
-    """`ImageEncoder` over an image side.
+    """`PatchEncoder` over an image side.
 
     Args:
-        side: what `see` makes of films → [b, dim].
-        see: from films to the side's input.
+        side: what `viewing` makes of films → [b, dim]; `patches` of it → [b, rows, columns, dim].
+        viewing: how films of any shape become the side's input.
         info: the description.
-        placement: where it runs.
+        place: where it runs, or the home that it shares with another.
     """
 
-    def __init__(self, side: nn.Module, see: See, info: EncoderInfo, placement: Placement) -> None:
-        self._side = side.eval().to(placement.device)
-        self._see = see
-        self._placement = placement
-        self.info = info
+    def __init__(self, side: Any, viewing: Viewing, info: EncoderInfo, place: Placement | Home) -> None:  # noqa: ANN401 - ours or the published one's
+        self._side = side.eval()
+        self._viewing = viewing
+        self._info = info
+        self._home = place if isinstance(place, Home) else Home([side], place)
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The tower's description, as it runs now."""
+        return self._home.told(self._info)
 
     @torch.inference_mode()
     def encode(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
         """Encode grey films, each [h, w] with bright = dense → [n, dim] float32, unit rows if the score is cosine."""
-        vectors = np.zeros((len(images), self.info.dim), dtype=np.float32)
+        vectors = np.zeros((len(images), self._info.dim), dtype=np.float32)
         for start in range(0, len(images), FILMS_PER_BATCH):
-            films = self._see(images[start : start + FILMS_PER_BATCH])
-            with self._placement.autocast():
-                features = self._side(films.to(self._placement.device)).float()
-            unit = F.normalize(features, dim=-1) if self.info.score == "cosine" else features
-            vectors[start : start + len(films)] = unit.cpu().numpy()
+            films = self._viewing.films(images[start : start + FILMS_PER_BATCH])
+            features = self._home.run(lambda films=films: self._features(self._side, films))  # type: ignore[misc]
+            unit = F.normalize(features, dim=-1) if self._info.score == "cosine" else features
+            vectors[start : start + len(films)] = unit.numpy()
         return vectors
 
     def headless(self) -> FilmEncoder:
@@ -101,13 +112,42 @@ class FilmEncoder:
         if not isinstance(self._side, ImageSide):
             raise TowerError(f"The image tower of {self.info.name!r} cannot be used without its head.")
         tower = self._side.tower
-        return FilmEncoder(tower, self._see, replace(self.info, dim=tower.width, score="cosine"), self._placement)
+        return FilmEncoder(tower, self._viewing, replace(self._info, dim=tower.width, score="cosine"), self._home)
+
+    @torch.inference_mode()
+    def patches(self, image: NDArray[np.uint8]) -> FilmPatches:
+        """Encode the places of a grey film [h, w] uint8."""
+        films = self._viewing.films([image])
+        places = self._home.run(lambda: self._features(self._side.patches, films))[0]
+        if self._info.score == "cosine":
+            whole = self._home.run(lambda: self._features(self._side, films))[0]
+            places = places / whole.norm().clamp_min(1e-9)
+        height, width = image.shape
+        return FilmPatches(places.numpy(), self._viewing.frame(height, width))
+
+    def _features(self, see: Any, films: Tensor) -> Tensor:  # noqa: ANN401 - the side, or its patches
+        placement = self._home.placement
+        with placement.autocast():
+            return see(films.to(placement.device)).float().cpu()  # type: ignore[no-any-return]
+
+
+class WithPlaceholders:
+    """Puts the placeholder of its section before each text, for towers trained with them, paper section 4.3."""
+
+    def __init__(self, tokenizer: PairTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._of_prompt = {SECTION_PROMPTS[scope]: mark for scope, mark in PLACEHOLDERS.items()}
+
+    def pairs(self, texts: Sequence[str], instructions: Sequence[str]) -> list[TokenPair]:
+        """Return the ids of each instruction and of its text; the instruction tells the section."""
+        marked = [self._of_prompt.get(one, "") + text for text, one in zip(texts, instructions, strict=True)]
+        return self._tokenizer.pairs(marked, instructions)
 
 
 def open_dual(
     trained: Checkpoint,
-    tower: ReportTower,
-    tokenizer: TextTokenizer,
+    tower: ReportTower | BertTower,
+    tokenizer: PairTokenizer,
     text: EncoderInfo,
     placement: Placement,
     known: Measurements | None = None,
@@ -115,8 +155,9 @@ def open_dual(
     """Build both towers of a shared space on an opened report tower.
 
     Args:
-        trained: projection and image side; its manifest names the revision of the report tower it was trained with.
-        tower, tokenizer, text: the report tower and its description in report space.
+        trained: projection, image side and the report tower's adapter for this space, if it has one; its manifest
+            names the revision of the report tower it was trained with.
+        tower, tokenizer, text: the report tower and its description in report space; the tower is changed in place.
         placement: where both run.
         known: what the image tower makes of the films it was trained on; used only if it was measured with these
             weights.
@@ -127,16 +168,42 @@ def open_dual(
     projection, side = TextProjection(config), ImageSide(config)
     projection.load_state_dict(below(tensors, "projection."))
     side.load_state_dict(below(tensors, "image."))
-    revision = digest_of(text.revision, trained.revision, json.dumps(about, sort_keys=True))
-    shared = replace(text, space="image", dim=config.dim, revision=revision, note=trained.manifest["note"])
-    image = FilmEncoder(side, whole_films(config.vision.size), film_side_of(shared), placement)
+    merge_lora(language_model_of(tower), below(tensors, "lora."), about.get("lora_scale", 1.0))
+    shared = _shared(trained, text, about, config.dim)
+    read = WithPlaceholders(tokenizer) if about.get("placeholders", False) else tokenizer
+    viewing = Viewing(config.vision.size, colours=config.vision.colours)
+    image = FilmEncoder(side, viewing, film_side_of(shared), placement)
     return Dual(
-        text=DecoderTextEncoder(tower, tokenizer, shared, placement, projection),
+        text=_text_side(tower, read, shared, placement, projection),
         image=image,
         check=MeasuredCheck(image.headless(), known) if known is not None and known.tower == trained.revision else None,
     )
 
 
+def language_model_of(tower: ReportTower | BertTower) -> nn.Module:
+    """Return the part of a report tower that adapters go into."""
+    model: nn.Module = tower.decoder if isinstance(tower, ReportTower) else tower.bert
+    return model
+
+
 def film_side_of(shared: EncoderInfo) -> EncoderInfo:
     """Return the description of the image side of a shared space from that of its text side."""
     return replace(shared, max_tokens=0, instructed=False, pooling="")
+
+
+def _shared(trained: Checkpoint, text: EncoderInfo, about: Mapping[str, Any], dim: int) -> EncoderInfo:
+    revision = digest_of(text.revision, trained.revision, json.dumps(about, sort_keys=True))
+    name = trained.manifest.get("name", text.name)
+    return replace(text, name=name, space="image", dim=dim, revision=revision, note=trained.manifest["note"])
+
+
+def _text_side(
+    tower: ReportTower | BertTower,
+    tokenizer: PairTokenizer,
+    shared: EncoderInfo,
+    placement: Placement,
+    projection: nn.Module,
+) -> TextEncoder:
+    if isinstance(tower, BertTower):
+        return BertTextEncoder(tower, tokenizer, shared, placement, projection)
+    return DecoderTextEncoder(tower, tokenizer, shared, placement, projection)

@@ -108,6 +108,36 @@ class FilmCheck(Protocol):
 
 
 @dataclass(frozen=True)
+class Frame:
+    """What a tower's square shows of a film, in shares of the film's height and width; beyond 0 and 1 it is margin."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+
+@dataclass(frozen=True)
+class FilmPatches:
+    """Where in a film its vector comes from."""
+
+    vectors: Vectors  # [rows, columns, d], in units of the film's own vector if `info.score` is "cosine"
+    frame: Frame  # what the grid covers
+
+
+@runtime_checkable
+class PatchEncoder(ImageEncoder, Protocol):
+    """An image tower that can tell where in a film its vector comes from."""
+
+    def patches(self, image: NDArray[np.uint8]) -> FilmPatches:
+        """Encode the places of a grey film [h, w] uint8.
+
+        Behind a network that averages its places, as a convolutional one does, their mean is the film's vector.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class Dual:
     """Two towers in one shared, projected space."""
 
@@ -146,6 +176,8 @@ SECTION_PROMPTS = {  # paper section 4.3: what a report carries in the space it 
     "findings": "Retrieve the image that best matches the following report for the findings section.",
     "impression": "Retrieve the image that best matches the following report for the impression section.",
 }
+
+PLACEHOLDERS = {"report": "", "findings": "[FINDINGS] ", "impression": "[IMPRESSION] "}  # of towers trained with them
 
 
 def cache_folder() -> Path:

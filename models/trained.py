@@ -47,7 +47,7 @@ def base_encoder(placement: Placement) -> TextEncoder:
 def trained_encoder(folder: Path, placement: Placement) -> TextEncoder:
     """Load a trained report tower from its folder: a decoder's or a BERT's. Raises WeightsMissing, WeightsDamaged."""
     trained = open_checkpoint(folder)
-    if trained.manifest["backbone"] == "minilm" or "bert" in trained.manifest:
+    if _is_bert(trained):
         from models.baselines import trained_bert_encoder
 
         return trained_bert_encoder(trained, placement)
@@ -61,7 +61,15 @@ def trained_dual(folder: Path, placement: Placement) -> Dual:
     if dual.manifest["text_revision"] != text.revision:
         raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")
     known = known_films(folder / FILM_CHECK)
+    if _is_bert(text):
+        from models.baselines import open_trained_bert
+
+        return open_dual(dual, *open_trained_bert(text, placement), placement, known)
     return open_dual(dual, *open_trained_tower(folder / "text", placement), placement, known)
+
+
+def _is_bert(trained: Checkpoint) -> bool:
+    return bool(trained.manifest["backbone"] == "minilm" or "bert" in trained.manifest)
 
 
 def decoder_tower(base: Checkpoint, config: TowerConfig) -> tuple[ReportTower, Tokenizer]:

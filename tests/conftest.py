@@ -23,3 +23,15 @@ def open_i():
     from explorer.corpora import openi  # loads NumPy, which must find the numbers of threads set above
 
     return openi.read()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what was tried: tests that try many cases or inject faults count them, and may have something to say."""
+    done = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, ()) if one.when == "call"]
+    told = [dict(one.user_properties) for one in done]
+    cases, faults = sum(one.get("cases", 1) for one in told), sum(one.get("faults", 0) for one in told)
+    losses = len(terminalreporter.stats.get("failed", ())) + len(terminalreporter.stats.get("error", ()))
+    for one in told:
+        if "said" in one:
+            terminalreporter.write_line(one["said"])
+    terminalreporter.write_line(f"cases tried: {cases:,} · faults injected: {faults:,} · losses: {losses}")

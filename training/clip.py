@@ -24,26 +24,23 @@ from torch.nn import functional as F
 from explorer.corpora import openi
 from explorer.corpora.sections import scope_text, without_redactions
 from explorer.corpora.split import in_split
-from explorer.language.labels import LABELS, labels_of_codes
+from explorer.language.labels import labels_of_codes
 from explorer.types import Report, Scope
 from models.checkpoint import below, open_checkpoint, save_checkpoint
 from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection
 from models.interfaces import SECTION_PROMPTS
-from models.packaged import efficientnet_lite0
+from models.packaged import efficientnet
 from models.precision import Placement, place
 from models.text import ReportTower, TextTokenizer, in_buckets
 from models.trained import open_trained_tower
 from models.vision import VisionConfig, normalised, whole_film
 from training.augment import jittered
 from training.command import RUNS, stage_command
-from training.datasets import Film, films, fingerprint, images_folder, label_matrix
+from training.datasets import SHARED_LABELS, SOURCES, Film, films, fingerprint, images_folder, label_matrix
 from training.loop import LoopConfig, Run, Workers, train
 from training.losses import semantic_targets, soft_cross_entropy
 from training.recipe import load_recipe
 
-SOURCES = ("nih_cxr14",)  # the films whose findings are labelled
-NOT_IN_NIH = {"Enlarged Cardiomediastinum", "Fracture", "Support Devices"}
-SHARED_LABELS = tuple(name for name in LABELS if name not in NOT_IN_NIH)  # what both NIH and Open-I's experts can say
 SCOPES: tuple[Scope, ...] = ("report", "impression")
 
 
@@ -158,7 +155,7 @@ def _begin_images(side: ImageSide, start: str) -> None:
         side.load_state_dict(below(open_checkpoint(Path(start) / "dual").tensors(), "image."))
         return
     network = side.tower.network
-    network.load_state_dict(efficientnet_lite0(list(network.state_dict())))
+    network.load_state_dict(efficientnet(side.tower.config.architecture, list(network.state_dict())))
 
 
 def shares_a_finding(films_: Sequence[frozenset[str]], reports: Sequence[frozenset[str]]) -> np.ndarray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,10 +22,12 @@ from training.datasets import fingerprint
 from training.learner import Learner, TextRecipe
 from training.loop import Run, Workers, train
 from training.losses import contrastive
-from training.pairs import Mix, Pair, PairMaker, documents_of, says_the_same
+from training.pairs import Mix, Pair, PairMaker, documents_of, impression_bank, says_the_same
 from training.recipe import load_recipe
 from training.texts import every_text, told
 from training.towers import export_tower
+
+BANK = 1  # beside seed and step: the draw of the bank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,7 @@ class ContrastiveRecipe(TextRecipe):
 
     mix: Mix = field(default_factory=Mix)
     scale: float = 50.0
+    bank: int = 0  # rare impressions drawn a step, beside all common ones, that findings tell theirs from; 0: no bank
 
 
 class ContrastiveStage:
@@ -56,9 +60,9 @@ class ContrastiveStage:
 
     def accumulate(self, step: int, workers: Workers) -> float:
         """Add the gradients of this worker's texts of one batch of pairs."""
-        pairs = self._batch(step)
-        same = torch.from_numpy(says_the_same(pairs)).to(self._learner.placement.device)
-        documents = documents_of(pairs)
+        pairs, bank = self._batch(step), self._bank(step)
+        same = torch.from_numpy(says_the_same(pairs, bank)).to(self._learner.placement.device)
+        documents = documents_of(pairs, bank)
         instructions = [pair.instruction for pair in pairs] + [""] * len(documents)
         chunks = self._learner.chunks([pair.query for pair in pairs] + documents, instructions)
 
@@ -73,6 +77,14 @@ class ContrastiveStage:
             number -= batches
             epoch += 1
         return self._pairs(epoch)[number * self._recipe.batch :][: self._recipe.batch]
+
+    def _bank(self, step: int) -> list[str]:
+        if not self._recipe.bank:
+            return []
+        impressions = [study.impression for study in self._studies if study.findings and study.impression]
+        return impression_bank(
+            impressions, self._recipe.bank, np.random.default_rng((self._recipe.loop.seed, BANK, step))
+        )
 
     def _pairs(self, epoch: int) -> list[Pair]:
         if epoch not in self._epochs:

@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from PIL import Image
 
 from explorer.language.labels import LABELS, labels_of_nih
 from models.interfaces import CxrError
+from models.vision import whole_film
 
 FilmSplit = Literal["train", "choosing", "reporting"]
 FRONTAL = ("PA", "AP", "")
+SOURCES = ("nih_cxr14",)  # the films whose findings are labelled
+NOT_IN_NIH = {"Enlarged Cardiomediastinum", "Fracture", "Support Devices"}
+SHARED_LABELS = tuple(name for name in LABELS if name not in NOT_IN_NIH)  # what both NIH and Open-I's experts can say
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,15 @@ def _film(folder: Path, row: dict[str, str]) -> Film:
     labels = labels_of_nih(label for label in row["labels"].split("|") if label)
     view = row["view"].upper().partition(" ")[0]
     return Film(folder / row["image"], row["source"], row["patient"], view, labels)
+
+
+def pixels_of(shown: Sequence[Film], size: int) -> np.ndarray:
+    """Read films whole → one array [n, size, size] uint8, so that an epoch decodes nothing."""
+    read = np.zeros((len(shown), size, size), dtype=np.uint8)
+    for row, film in enumerate(shown):
+        with Image.open(film.file) as image:
+            read[row] = whole_film(np.asarray(image.convert("L")), size)
+    return read
 
 
 def label_matrix(labels: Sequence[frozenset[str]], names: Sequence[str] = LABELS) -> np.ndarray:

@@ -16,7 +16,11 @@ from explorer.language.lexicon import AS_WRITTEN, Lexicon, Sense
 SLOTS = ("finding", "field", "device", "procedure", "history", "symptom", "view", "place")
 SIDES = (("R", "right"), ("L", "left"), ("rt", "right"), ("lt", "left"), ("b/l", "bilateral"), ("bilat", "bilateral"))
 SIZES = (("sm", "small"), ("mod", "moderate"), ("lg", "large"), ("tiny", "tiny"), ("mild", "mild"), ("sev", "severe"))
-# (short, full); {slot} stands for an entry of the lexicon, {side} and {size} for the lists above.
+COURSES = (
+    ("unch", "unchanged"), ("stbl", "stable"), ("incr", "increased"), ("decr", "decreased"), ("worse", "worsened"),
+    ("impr", "improved"), ("improving", "improving"), ("new", "new"), ("resolved", "resolved"), ("resid", "residual"),
+)  # fmt: skip
+# (short, full); {slot} stands for an entry of the lexicon, {side}, {size} and {course} for the lists above.
 CLAUSES = (
     ("{size} {side} {finding}", "there is a {size} {side} {finding}"),
     ("{side} {finding}", "{side} {finding}"),
@@ -33,7 +37,9 @@ CLAUSES = (
     ("{finding} vs {finding}", "{finding} versus {finding}"),
     ("c/w {finding}", "consistent with {finding}"),
     ("incr {side} {finding}", "increased {side} {finding}"),
-    ("{finding} unch", "unchanged {finding}"),
+    ("{finding} {course}", "{course} {finding}"),
+    ("{course} {side} {finding}", "{course} {side} {finding}"),
+    ("{size} {finding} {field}, {course}", "{size} {finding} in the {field}, {course}"),
     ("s/p {procedure}", "status post {procedure}"),
     ("{device} in place", "{device} is in place"),
     ("{side} {device}", "{side} {device}"),
@@ -46,18 +52,22 @@ CLAUSES = (
 )
 JOINTS = (", ", ". ", "; ", " / ", " // ")
 OPPOSITES = {
-    "right": "left", "left": "right", "no": "a new", "without": "with", "small": "large", "large": "small",
-    "increased": "decreased", "bilateral": "right", "severe": "mild", "mild": "severe", "possible": "no",
+    "right": "left", "left": "right", "bilateral": "right", "upper": "lower", "lower": "upper", "middle": "upper",
+    "apical": "basal", "basal": "apical", "no": "a new", "without": "with", "possible": "no", "negative": "positive",
+    "small": "large", "large": "small", "tiny": "moderate", "moderate": "small", "severe": "mild", "mild": "severe",
+    "increased": "decreased", "decreased": "increased", "unchanged": "increased", "stable": "worsened",
+    "worsened": "improved", "improved": "worsened", "improving": "worsening", "new": "resolved", "resolved": "new",
 }  # fmt: skip
+WRONG = 3  # copies of a note with one word turned, at most
 
 
 @dataclass(frozen=True)
 class MadeNote:
-    """A note in short forms, the same in full, and in full with one word turned into its opposite ("" if none can)."""
+    """A note in short forms, the same in full, and copies of that with one word each turned into its opposite."""
 
     short: str
     full: str
-    wrong: str
+    wrong: tuple[str, ...]
 
 
 class NoteMaker:
@@ -79,11 +89,11 @@ class NoteMaker:
         joint = JOINTS[int(draw.integers(len(JOINTS)))]
         short = joint.join(short for short, _ in clauses)
         full = " ".join(f"{full[:1].upper()}{full[1:]}." for _, full in clauses)
-        return MadeNote(short.lower() if draw.random() < 0.15 else short, full, _opposite(full, draw))
+        return MadeNote(short.lower() if draw.random() < 0.15 else short, full, _opposites(full, draw))
 
     def _clause(self, draw: np.random.Generator) -> tuple[str, str]:
         short, full = CLAUSES[int(draw.integers(len(CLAUSES)))]
-        for slot, entries in {**self._entries, "side": SIDES, "size": SIZES}.items():
+        for slot, entries in {**self._entries, "side": SIDES, "size": SIZES, "course": COURSES}.items():
             while f"{{{slot}}}" in short:
                 form, long = entries[int(draw.integers(len(entries)))]
                 typed = form if draw.random() < 0.85 else long
@@ -96,12 +106,15 @@ def _clear(sense: Sense, slot: str) -> bool:
     return sense.kind == slot and sense.form in ("any", "case", "cap") and not sense.needs and sense.long != AS_WRITTEN
 
 
-def _opposite(full: str, draw: np.random.Generator) -> str:
+def _opposites(full: str, draw: np.random.Generator) -> tuple[str, ...]:
     words = full.split(" ")
-    places = [place for place, word in enumerate(words) if word.lower() in OPPOSITES]
-    if not places:
-        return ""
-    place = places[int(draw.integers(len(places)))]
-    turned = OPPOSITES[words[place].lower()]
-    words[place] = turned[:1].upper() + turned[1:] if words[place][:1].isupper() else turned
-    return " ".join(words)
+    places = [place for place, word in enumerate(words) if word.strip(",.").lower() in OPPOSITES]
+    chosen = draw.permutation(places)[:WRONG]
+    return tuple(" ".join([*words[:place], _turned(words[place]), *words[place + 1 :]]) for place in chosen)
+
+
+def _turned(word: str) -> str:
+    """Return the opposite of a word, with its capital and the mark that follows it."""
+    plain = word.rstrip(",.")
+    turned = OPPOSITES[plain.lower()]
+    return (turned[:1].upper() + turned[1:] if plain[:1].isupper() else turned) + word[len(plain) :]

@@ -6,6 +6,7 @@ function of the studies, the seed and the epoch: each epoch tells the same studi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +25,9 @@ from training.made_notes import NoteMaker
 from training.texts import Told
 
 Family = Literal["summary", "search", "variant", "note", "indication", "status", "term"]
-LOOSE: frozenset[Family] = frozenset({"summary", "search"})  # normal studies answer one another here
+LOOSE: frozenset[Family] = frozenset({"search"})  # normal studies answer one another here
+ERRORS = 2  # copies of a document with one error each, at most
+COMMON = 3  # studies that share an impression from which on it is always in the bank
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ class PairMaker:
     def _term(self, study: Told, draw: np.random.Generator) -> Pair:
         """A note made from the lexicon → the same in full; of no study, so that it answers no other pair."""
         note = self._made.make(draw)
-        wrong = (note.wrong,) if note.wrong and draw.random() < self._mix.wrong else ()
+        wrong = note.wrong if draw.random() < self._mix.wrong else ()
         return Pair("term", SEARCH_INSTRUCTION, note.short, note.full, f"made beside {study.id}", False, wrong)
 
     def _roughened(self, findings: str, draw: np.random.Generator) -> str:
@@ -150,7 +153,7 @@ class PairMaker:
     def _wrong(self, text: str, draw: np.random.Generator) -> tuple[str, ...]:
         if draw.random() >= self._mix.wrong:
             return ()
-        return tuple(injected.text for injected in self._injector.several(text, 1, draw))
+        return tuple(injected.text for injected in self._injector.several(text, ERRORS, draw))
 
     def _abnormal(self, sentence: str) -> bool:
         return any(finding.status != "absent" for finding in self._reader.read(sentence, ""))
@@ -195,22 +198,49 @@ def _shuffled(parts: list[str], draw: np.random.Generator) -> list[str]:
     return [parts[index] for index in draw.permutation(len(parts))]
 
 
-def documents_of(pairs: Sequence[Pair]) -> list[str]:
-    """Return the documents of a batch: the right ones in the order of the pairs, then every hard negative."""
-    return [pair.document for pair in pairs] + [text for pair in pairs for text in pair.wrong]
+def documents_of(pairs: Sequence[Pair], bank: Sequence[str] = ()) -> list[str]:
+    """Return the documents of a batch: the right ones in the order of the pairs, every hard negative, the bank."""
+    return [pair.document for pair in pairs] + [text for pair in pairs for text in pair.wrong] + list(bank)
 
 
-def says_the_same(pairs: Sequence[Pair]) -> np.ndarray:
-    """Return [b, b + n] bool: True where a document is no negative of a query, columns as `documents_of`.
+def says_the_same(pairs: Sequence[Pair], bank: Sequence[str] = ()) -> np.ndarray:
+    """Return [b, b + n + m] bool: True where a document is no negative of a query, columns as `documents_of`.
 
-    Equal texts; documents of the query's own study; and, for families that ask what a study means rather than how it
+    Equal texts; documents of the query's own study; and, for the family that asks what a study means rather than how it
     is told, two studies coded normal. A hard negative is a negative of every query but those whose document it equals.
+    A text that the batch holds many times is a negative once: otherwise what is common would be pushed away from
+    everything, and a query could not be taught that a common answer is the likely one. The bank holds impressions, and
+    is for queries that ask for one.
     """
-    texts = np.array([collapse(text) for text in documents_of(pairs)], dtype=np.object_)
+    texts = np.array([collapse(text) for text in documents_of(pairs, bank)], dtype=np.object_)
     studies = np.array([pair.study for pair in pairs])
     normal = np.array([pair.normal for pair in pairs])
     loose = np.array([pair.family in LOOSE for pair in pairs])
     same: np.ndarray = texts[: len(pairs), None] == texts[None, :]
     alike = (studies[:, None] == studies) | ((normal & loose)[:, None] & normal)
     same[:, : len(pairs)] |= alike
+    asks_other = np.array([pair.family != "summary" for pair in pairs])
+    same[asks_other, len(texts) - len(bank) :] = True
+    same |= _repeated(texts)
     return same
+
+
+def _repeated(texts: np.ndarray) -> np.ndarray:
+    """Return [n] bool: True where a text stands in an earlier place."""
+    repeated = np.ones(len(texts), dtype=np.bool_)
+    repeated[np.unique(texts.astype(np.str_), return_index=True)[1]] = False
+    return repeated
+
+
+def impression_bank(impressions: Sequence[str], drawn: int, draw: np.random.Generator) -> list[str]:
+    """Return distinct impressions to tell the right one from: all common ones, and so many of the others.
+
+    Args:
+        impressions: one a study.
+        drawn: how many that fewer than `COMMON` studies share.
+        draw: chooses these.
+    """
+    counted = Counter(impressions)
+    common = [text for text, count in counted.items() if count >= COMMON]
+    rare = [text for text, count in counted.items() if count < COMMON]
+    return common + [rare[row] for row in draw.permutation(len(rare))[:drawn]]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from explorer.corpora.sections import scope_text, without_redactions
-from explorer.language.sentences import sentences
 from explorer.language.variants import IndicationPairs, VariantMaker
 from explorer.types import Report
 from models.checkpoint import write_atomically
@@ -101,9 +100,3 @@ def every_text(studies: Sequence[Told]) -> list[str]:
         )
     )
     return list(dict.fromkeys(text for text in texts if text))
-
-
-def every_sentence(studies: Sequence[Told]) -> list[str]:
-    """Return the distinct sentences of findings and impressions, in a fixed order."""
-    found = (part.text for one in studies for text in (one.findings, one.impression) for part in sentences(text))
-    return list(dict.fromkeys(found))

@@ -243,8 +243,10 @@ def _touches(pieces: Sequence[str], long: str) -> bool:
 
 def _cased(text: str, span: Span, at: int) -> str:
     """Return the reading, with a capital where it opens a written-out sentence; the span before it ends at `at`."""
-    between = text[at : span.start].rstrip()
-    opens = between.endswith((".", "!", "?")) if between or at else True
+    gap = text[at : span.start]
+    between = gap.rstrip()
+    is_doubted = gap.endswith("?")  # "?PE" asks for it and ends nothing
+    opens = between.endswith((".", "!", "?")) and not is_doubted if between or at else True
     if not opens or not span.short[0].isupper():
         return span.long
     is_title = len(span.short) > 1 and span.short[1:].islower()

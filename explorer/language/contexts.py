@@ -107,7 +107,7 @@ class Note:
         self._content = [i for i, token in enumerate(tokens) if token.text not in SKIPPED]
         self._place = {i: at for at, i in enumerate(self._content)}
         self.sentence = self._sentences()
-        self.section = self._sections(lexicon)
+        self.section, self._heading = self._sections(lexicon)
         self.headings = self._headings()
         self.shouted = self._shouted(lexicon)
         self._named: dict[str, list[int]] = defaultdict(list)
@@ -144,7 +144,7 @@ class Note:
 
     def _at(self, place: str, words: Words, i: int) -> _Found:
         if place == "section":
-            return _Found(SECTION, [], False) if words.holds(self.section[i]) else _NOTHING
+            return _Found(SECTION, [self._heading[i]], False) if words.holds(self.section[i]) else _NOTHING
         if place == "near":
             return self._close_to(words, i)
         return self._beside(words, i, {"prev2": -2, "prev": -1, "next": 1, "next2": 2}[place])
@@ -186,14 +186,18 @@ class Note:
             end = token.end
         return numbers
 
-    def _sections(self, lexicon: Lexicon) -> list[str]:
-        sections, section = [], ""
+    def _sections(self, lexicon: Lexicon) -> tuple[list[str], list[int]]:
+        """Return each token's section, and the token that is its heading."""
+        sections, headings = [], []
+        section, heading = "", 0
         for i, token in enumerate(self.tokens):
             is_heading = i + 1 < len(self.tokens) and self.tokens[i + 1].text == ":"
             if is_heading:
                 section = lexicon.headings.get(token.text.lower(), section)
+                heading = i if token.text.lower() in lexicon.headings else heading
             sections.append(section)
-        return sections
+            headings.append(heading)
+        return sections, headings
 
     def _headings(self) -> frozenset[int]:
         """Find the words in capitals that lead up to a colon."""

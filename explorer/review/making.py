@@ -18,7 +18,7 @@ from explorer.errors import BadReview
 from explorer.progress import Progress, silent
 from explorer.review.generated import Imported
 from explorer.review.practice import practice_case
-from explorer.review.records import MOST_CANDIDATES, Case, Origin, Review, blinded, merged
+from explorer.review.records import MOST_CANDIDATES, Case, Origin, Review, blinded, merged, plain
 from explorer.types import Hit, Report, Scope
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def of_studies(
         query, truth = scope_text(report.sections, asked), scope_text(report.sections, "report")
         retrieved = _retrieved(query, sources, partial(_is_other, report.id, truth), find)
         given = [*retrieved, *((Origin(row.model, ""), row.text) for row in sources.generated.of(report.id))]
-        yield Case(number, report.id, query, truth, merged(given))
+        yield Case(number, report.id, plain(query), plain(truth), merged(given))
 
 
 def of_queries(queries: Sequence[str], sources: Sources, find: Find, progress: Progress = silent) -> Iterator[Case]:
@@ -91,7 +91,7 @@ def of_queries(queries: Sequence[str], sources: Sources, find: Find, progress: P
     for number, query in enumerate(queries, 1):
         progress("Asking the encoders", (number - 1) / len(queries))
         given = list(_retrieved(query, sources, partial(_is_other, "", query), find))
-        yield Case(number, "", query, query, merged(given))
+        yield Case(number, "", plain(query), plain(query), merged(given))
 
 
 def make(plan: Plan, cases: Iterable[Case]) -> tuple[Review, tuple[Case, ...]]:

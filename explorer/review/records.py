@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
@@ -20,6 +21,7 @@ MOST_CANDIDATES = 9  # a number key for each
 LONGEST_COMMENT = 2_000  # characters
 LONGEST_NAME = 40  # characters of a reviewer's name
 MOST_MARKS = 80  # of one answer
+_UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,17 @@ def blinded(number: int, candidates: Sequence[Candidate], seed: int) -> tuple[Ca
     return tuple(candidates[index] for index in order)
 
 
+def plain(text: str) -> str:
+    """Return a text without controls, and without marks that would show it in another order than it is stored."""
+    return _UNSHOWN.sub("", text)
+
+
 def merged(given: Sequence[tuple[Origin, str]]) -> tuple[Candidate, ...]:
     """Return the distinct texts, each with all its origins; white space apart, equal texts are one candidate."""
     found: dict[str, Candidate] = {}
     for origin, text in given:
         key = " ".join(text.split())
-        known = found.get(key, Candidate(text, ()))
+        known = found.get(key, Candidate(plain(text), ()))
         found[key] = replace(known, origins=(*known.origins, origin))
     return tuple(found.values())
 

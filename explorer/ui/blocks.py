@@ -14,8 +14,12 @@ import gradio as gr
 
 from explorer import results
 from explorer.ui import render
+from explorer.ui.abbreviations_page import AbbreviationsPage
+from explorer.ui.compare_page import ComparePage
 from explorer.ui.map_page import MapPage
 from explorer.ui.results_page import ResultsPage
+from explorer.ui.review_making import Maker
+from explorer.ui.review_page import ReviewPage
 from explorer.ui.search_page import SearchPage
 from explorer.ui.theme import PLAIN
 from explorer.ui.uploads import SWEEP
@@ -24,7 +28,8 @@ if TYPE_CHECKING:
     from explorer.search import Explorer
     from explorer.store import CorpusInfo
 
-PAGES = ("search", "map", "results")  # as the address names them; the first is shown where it names none
+# as the address names them; the first is shown where it names none
+PAGES = ("search", "compare", "abbreviations", "map", "review", "results")
 READY = "() => { document.body.dataset.ready = 'yes'; }"
 HEADER_SHOWN = "window.dispatchEvent(new Event('cxr:header'))"
 
@@ -38,12 +43,17 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
         gr.HTML(render.header(_searchable(explorer), PAGES), elem_id="top", js_on_load=HEADER_SHOWN, **PLAIN)
         footer = render.footer(explorer.corpus, explorer.settings.encoder)
         bottom = gr.HTML(footer, elem_id="bottom", render=False, **PLAIN)
-        search, measurements = SearchPage(explorer, bottom), ResultsPage(measured)
+        search, compare = SearchPage(explorer, bottom), ComparePage(explorer)
+        abbreviations, measurements = AbbreviationsPage(explorer), ResultsPage(measured)
         cloud = MapPage(explorer, search.asked)
+        review = ReviewPage(explorer.settings.data, Maker(explorer, explorer.settings.data))
         bottom.render()
         search.wire(blocks)
+        compare.wire()
+        abbreviations.wire()
         measurements.wire(blocks)
         cloud.wire()
+        review.wire()
         blocks.load(fn=None, js=READY, api_visibility="private")
     return blocks
 

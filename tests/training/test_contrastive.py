@@ -23,6 +23,7 @@ def recipe(tiny_llama):
         lora=LoraConfig(r=4, alpha=8, dropout=0.0),
         loop=LoopConfig(steps=6, warmup=1, measure_every=3, save_every=3, precision="no"),
         batch=8,
+        bank=3,
         lr_lora=3e-3,
         lr_pooling=3e-3,
         train_tokens=32,
@@ -43,17 +44,30 @@ def gradients(stage, workers, step):
 
 
 def test_the_loss_is_that_of_the_batchs_vectors_under_their_mask(stage, recipe, workers):
-    pairs = stage._batch(0)
-    texts = [pair.query for pair in pairs] + documents_of(pairs)
+    pairs, bank = stage._batch(0), stage._bank(0)
+    texts = [pair.query for pair in pairs] + documents_of(pairs, bank)
     asked = [pair.instruction for pair in pairs] + [""] * (len(texts) - len(pairs))
     loss = gradients(stage, workers, 0)[0]
     with torch.no_grad():
         tokens = stage._learner.student.tokenizer.pairs(texts, asked)
         vectors = in_buckets(stage.trained, tokens, torch.device("cpu"), 4_096)
-        same = torch.from_numpy(says_the_same(pairs))
+        same = torch.from_numpy(says_the_same(pairs, bank))
         by_hand = contrastive(vectors[:8], vectors[8:], same, recipe.scale).item()
     assert loss == pytest.approx(by_hand, rel=1e-4)
     assert any(pair.wrong for pair in pairs)
+
+
+def test_the_bank_is_drawn_anew_each_step_from_impressions_that_answer_findings(stage):
+    answers = {study.impression for study in stage._studies if study.findings}
+    first, again, other = (stage._bank(step) for step in (0, 0, 1))
+    assert first == again != other
+    assert set(first) | set(other) <= answers
+
+
+def test_a_recipe_without_a_bank_has_none(recipe, stage):
+    stage_ = object.__new__(ContrastiveStage)
+    stage_.__dict__.update(stage.__dict__, _recipe=replace(recipe, bank=0))
+    assert stage_._bank(0) == []
 
 
 def test_a_step_is_a_pure_function_of_weights_and_step(stage, workers):

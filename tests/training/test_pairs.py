@@ -11,7 +11,7 @@ from explorer.corpora.split import in_split
 from explorer.types import SCOPES, Finding
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
 from training.losses import contrastive
-from training.pairs import Mix, Pair, PairMaker, _status_sentences, documents_of, says_the_same
+from training.pairs import Mix, Pair, PairMaker, _status_sentences, documents_of, impression_bank, says_the_same
 from training.texts import Told, told
 
 NOTHING = dict.fromkeys(("summary", "search", "variant", "note", "indication", "status", "term"), 0.0)
@@ -146,8 +146,9 @@ def test_hard_negatives_are_like_their_document_and_never_equal_to_it(pairs):
 
 def test_an_error_in_an_impression_leaves_most_of_it_as_it_was():
     (pair,) = only("summary", wrong=1.0)
-    (wrong,) = pair.wrong
-    assert len(set(wrong.split()) & set(pair.document.split())) >= 2
+    assert len(pair.wrong) == len(set(pair.wrong)) == 2
+    for wrong in pair.wrong:
+        assert len(set(wrong.split()) & set(pair.document.split())) >= 2
 
 
 def test_no_error_is_made_where_the_mix_asks_for_none(studies):
@@ -200,14 +201,34 @@ def test_no_negative_is_what_says_the_same_computed_by_hand():
         pair("No fluid.", "5", "search", normal=True),
     ]
     assert says_the_same(batch).astype(int).tolist() == [
-        # Clear, Effusion, Normal, Heart, Effusion, No fluid | Clear, Heart small
-        [1, 0, 1, 0, 0, 1, 1, 0],  # asks what a normal study means: any normal study answers, and so do its words
-        [0, 1, 0, 1, 1, 0, 0, 0],  # its own study and its own words
-        [0, 0, 1, 0, 0, 0, 0, 0],  # asks how a study is told: another normal study is no answer
-        [0, 1, 0, 1, 0, 0, 0, 0],  # an error put into its own document stays an error
-        [0, 1, 0, 0, 1, 0, 0, 0],
-        [1, 0, 1, 0, 0, 1, 0, 0],
+        # Clear, Effusion, Normal, Heart, Effusion, No fluid | Clear, Heart small; the second of two equal never counts
+        [1, 0, 0, 0, 1, 0, 1, 0],  # asks for an impression: another normal study's wording is no answer
+        [0, 1, 0, 1, 1, 0, 1, 0],  # its own study and its own words
+        [0, 0, 1, 0, 1, 0, 1, 0],  # asks how a study is told: another normal study is no answer
+        [0, 1, 0, 1, 1, 0, 1, 0],  # an error put into its own document stays an error
+        [0, 1, 0, 0, 1, 0, 1, 0],
+        [1, 0, 1, 0, 1, 1, 1, 0],  # asks what a normal study means: any normal study answers
     ]
+
+
+def test_the_bank_is_for_queries_that_ask_for_an_impression_computed_by_hand():
+    batch = [pair("Clear.", "1", "summary"), pair("Effusion.", "2", "search"), pair("Large heart.", "3", "summary")]
+    assert documents_of(batch, ["Clear.", "Mass."]) == ["Clear.", "Effusion.", "Large heart.", "Clear.", "Mass."]
+    assert says_the_same(batch, ["Clear.", "Mass."]).astype(int).tolist() == [
+        [1, 0, 0, 1, 0],
+        [0, 1, 0, 1, 1],
+        [0, 0, 1, 1, 0],  # the batch holds "Clear." already
+    ]
+
+
+def test_the_bank_holds_every_common_impression_and_a_draw_of_the_others():
+    impressions = ["Clear."] * 3 + ["Normal."] * 4 + ["Mass."] * 2 + ["Effusion.", "Fracture."]
+    banks = [impression_bank(impressions, 2, np.random.default_rng(seed)) for seed in range(20)]
+    for bank in banks:
+        assert bank[:2] == ["Clear.", "Normal."]
+        assert len(bank) == len(set(bank)) == 4
+    assert {text for bank in banks for text in bank} == set(impressions)
+    assert impression_bank(impressions, 0, np.random.default_rng(0)) == ["Clear.", "Normal."]
 
 
 def test_the_mask_has_the_shape_that_the_loss_takes(pairs):

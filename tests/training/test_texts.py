@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from explorer.types import Report, StudyMeta
-from training.texts import Told, every_sentence, every_text, told
+from training.texts import Told, every_text, told
 
 
 def study(number, codes=(), **sections):
@@ -87,8 +87,3 @@ def test_every_text_is_there_once_in_a_fixed_order(cache):
 def test_texts_that_are_told_alike_are_one_text():
     one = plain(findings="Clear.", report="Clear.", similar=("Clear.", "No change."), split="Clear.")
     assert every_text([one, one]) == ["Clear.", "No change."]
-
-
-def test_every_sentence_of_findings_and_impressions_is_there_once():
-    one = plain(findings="Clear lungs. No effusion.", impression="Normal. Clear lungs.", report="Other.")
-    assert every_sentence([one]) == ["Clear lungs.", "No effusion.", "Normal."]

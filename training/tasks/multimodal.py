@@ -20,8 +20,8 @@ from explorer.metrics.significance import bootstrap
 from explorer.types import Report
 from models.interfaces import SECTION_PROMPTS
 from models.registry import dual_names, load_dual
-from training.clip import SOURCES, labels_in_reach, shares_a_finding
-from training.datasets import Film, FilmSplit, films, images_folder
+from training.clip import labels_in_reach, shares_a_finding
+from training.datasets import SOURCES, Film, FilmSplit, films, images_folder
 
 FILM_SPLITS: Mapping[Split, FilmSplit] = {"train": "train", "validation": "choosing", "test": "reporting"}
 Row = dict[str, object]

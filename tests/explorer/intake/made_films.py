@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import dcmwrite
+from pydicom.datadict import DicomDictionary, keyword_for_tag
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, SecondaryCaptureImageStorage
@@ -25,6 +26,9 @@ JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 
+TEXTS = ("PN", "LO", "SH", "LT", "ST", "UT", "UC", "CS", "AE")
+KEPT_AS_THEY_ARE = ("SpecificCharacterSet", "PhotometricInterpretation")
+MARK = "ZQX"  # begins every planted text
 SIDE = 32  # the wedge rises along its columns and is equal along its rows
 
 
@@ -119,3 +123,21 @@ def picture_of(image: Image.Image, kind: str, **options: Any) -> bytes:
     stream = BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
+
+
+def planted() -> Dataset:
+    """A film with a unique text in every text element of its first groups, in private and nested ones too."""
+    made = tagged(dataset(wedge(12, False), 12), WindowCenter=2_000, WindowWidth=3_000)
+    for tag, entry in DicomDictionary.items():
+        keyword = keyword_for_tag(tag)
+        if entry[0] in TEXTS and 0x0008_0000 <= tag < 0x0060_0000 and keyword and keyword not in KEPT_AS_THEY_ARE:
+            made.add_new(tag, entry[0], f"{MARK}{tag:08X}")
+    private = made.private_block(0x0011, f"{MARK} MAKER", create=True)
+    private.add_new(0x01, "LO", f"{MARK}PRIVATE")
+    private.add_new(0x02, "OB", f"{MARK}BYTES ".encode())
+    nested = tagged(Dataset(), PatientName=f"{MARK}^NESTED", InstitutionName=f"{MARK}NESTED")
+    made.ReferencedImageSequence = [nested]
+    table = tagged(lookup_item(0, np.arange(4_096)), LUTExplanation=f"{MARK}TABLE", PatientID=f"{MARK}TABLE")
+    made.VOILUTSequence = [table]
+    made.file_meta.SourceApplicationEntityTitle = f"{MARK}TITLE"
+    return made

@@ -7,11 +7,9 @@ import traceback
 
 import numpy as np
 import pytest
-from made_films import dataset, file_of, lookup_item, png_of, tagged, wedge
+from made_films import MARK, file_of, planted, png_of, wedge
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from pydicom.datadict import DicomDictionary, keyword_for_tag
-from pydicom.dataset import Dataset
 
 from explorer.errors import IntakeError
 from explorer.intake import wire
@@ -19,28 +17,6 @@ from explorer.intake.decode import decode
 from explorer.intake.sandbox import Intake
 from explorer.settings import Limits
 from explorer.types import QueryImage
-
-TEXTS = ("PN", "LO", "SH", "LT", "ST", "UT", "UC", "CS", "AE")
-KEPT_AS_THEY_ARE = ("SpecificCharacterSet", "PhotometricInterpretation")
-MARK = "ZQX"  # begins every planted text
-
-
-def planted() -> Dataset:
-    """A film with a unique text in every text element of its first groups, in private and nested ones too."""
-    made = tagged(dataset(wedge(12, False), 12), WindowCenter=2_000, WindowWidth=3_000)
-    for tag, entry in DicomDictionary.items():
-        keyword = keyword_for_tag(tag)
-        if entry[0] in TEXTS and 0x0008_0000 <= tag < 0x0060_0000 and keyword and keyword not in KEPT_AS_THEY_ARE:
-            made.add_new(tag, entry[0], f"{MARK}{tag:08X}")
-    private = made.private_block(0x0011, f"{MARK} MAKER", create=True)
-    private.add_new(0x01, "LO", f"{MARK}PRIVATE")
-    private.add_new(0x02, "OB", f"{MARK}BYTES ".encode())
-    nested = tagged(Dataset(), PatientName=f"{MARK}^NESTED", InstitutionName=f"{MARK}NESTED")
-    made.ReferencedImageSequence = [nested]
-    table = tagged(lookup_item(0, np.arange(4_096)), LUTExplanation=f"{MARK}TABLE", PatientID=f"{MARK}TABLE")
-    made.VOILUTSequence = [table]
-    made.file_meta.SourceApplicationEntityTitle = f"{MARK}TITLE"
-    return made
 
 
 def told(film: QueryImage) -> bytes:

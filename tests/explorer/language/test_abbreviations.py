@@ -153,6 +153,7 @@ def test_scores_fall_and_sum_to_one() -> None:
 def test_a_heading_counts_as_context() -> None:
     assert only_span("INDICATION: possible PE.", "PE").long == "pulmonary embolism"
     assert only_span("FINDINGS: possible PE.", "PE").long == "pleural effusion"
+    assert only_span("INDICATION: possible PE.", "PE").because == ("INDICATION",)
 
 
 @pytest.mark.parametrize("wanted", ["aortic stenosis", "ankylosing spondylitis"])
@@ -214,6 +215,8 @@ def test_the_glossary_finds_short_forms_before_what_they_mean() -> None:
         ("w/CHF", "with congestive heart failure"),
         ("POD3", "postoperative day 3"),
         ("65yo M", "65 year old male"),
+        ("CHF, ?PE. No PTX", "Congestive heart failure, ?pulmonary embolism. No pneumothorax"),
+        ("No eff? PNA. RLL", "No effusion? Pneumonia. right lower lobe"),
         ("mod. R eff.", "moderate right effusion."),
         ("eff, vs. PNA", "effusion, versus pneumonia"),
         ("atx. Heart nl.", "atelectasis. Heart normal."),

@@ -11,16 +11,16 @@ MODELS = ("alpha", "beta", "gamma")
 ORDERS = ((0, 1, 2), (2, 0, 1), (1, 2, 0))  # which model stands as Report 1, 2, 3
 
 
-def made_case(number: int, order: tuple[int, ...] = (0, 1, 2)) -> Case:
+def made_case(number: int, order: tuple[int, ...] = (0, 1, 2), models: tuple[str, ...] = MODELS) -> Case:
     texts = ("Small left effusion.", "No effusion.", "Large right effusion.")
     candidates = tuple(
-        Candidate(f"{texts[place]} Case {number}.", (Origin(MODELS[place], f"made-up:{place}"),)) for place in order
+        Candidate(f"{texts[place]} Case {number}.", (Origin(models[place], f"made-up:{place}"),)) for place in order
     )
     return Case(number, f"made-up:9{number}", "Effusion?", f"Small left effusion. Truth {number}.", candidates)
 
 
-def made_cases() -> tuple[Case, ...]:
-    return (practice_case(), *(made_case(number, order) for number, order in enumerate(ORDERS, 1)))
+def made_cases(models: tuple[str, ...] = MODELS) -> tuple[Case, ...]:
+    return (practice_case(), *(made_case(number, order, models) for number, order in enumerate(ORDERS, 1)))
 
 
 def made_review(*, unknown: bool = False) -> Review:

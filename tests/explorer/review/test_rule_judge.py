@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explorer.corpora import openi
 from explorer.corpora.sections import scope_text
 from explorer.language.error_injection import Injector
 from explorer.language.findings import FindingsReader
@@ -53,10 +52,10 @@ def test_equal_penalties_tie_and_the_practice_case_is_not_judged():
     assert "omission: Pleural Effusion" in notes[1][1]
 
 
-def put_below(count):
+def put_below(reports, count):
     """On real reports: the identical text comes first, and a copy with one injected error of any kind below it."""
     injector, draw = Injector.open("testing"), np.random.default_rng(4096)
-    texts = [text for report in openi.read().reports if (text := scope_text(report.sections, "report"))]
+    texts = [text for report in reports if (text := scope_text(report.sections, "report"))]
     below = made = 0
     for index in draw.permutation(len(texts)):
         errors = injector.several(texts[index], 9, draw)
@@ -73,10 +72,10 @@ def put_below(count):
     return below / made
 
 
-def test_real_reports_with_an_injected_error_are_put_below_the_original():
-    assert put_below(20) >= 0.95
+def test_real_reports_with_an_injected_error_are_put_below_the_original(open_i):
+    assert put_below(open_i.reports, 20) >= 0.95
 
 
 @pytest.mark.slow
-def test_200_real_reports_with_an_injected_error_are_put_below_the_original():
-    assert put_below(200) >= 0.95
+def test_200_real_reports_with_an_injected_error_are_put_below_the_original(open_i):
+    assert put_below(open_i.reports, 200) >= 0.95

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from explorer.errors import BadQuery, NotAnImage
+from explorer.evidence import HeatMap
 from explorer.language.abbreviations import Expander, Expansion
 from explorer.settings import Settings
 from explorer.store import CorpusInfo
@@ -128,6 +129,24 @@ class FakeExplorer:
         notes = ("Film and reports are aligned through findings, not through paired reports.",)
         name = corpus or self.corpus.name
         return SearchResult(Query(image=image), encoder, "image", "cosine", name, scope, hits, 0.412, notes)
+
+    def evidence(
+        self,
+        image: QueryImage,
+        *,
+        encoder: str,
+        study: str = "",
+        phrase: str = "",
+        corpus: str | None = None,
+        scope: Scope = "report",
+    ) -> HeatMap:
+        if phrase == "nothing":
+            return HeatMap(np.zeros((64, 52), np.float32), phrase, 0.1, "cosine", encoder)
+        if "break" in phrase:
+            raise BadQuery("The encoder found no usable vector for this query. Change the query, or the encoder.")
+        rows, columns = np.mgrid[:64, :52]
+        values = np.exp(-(((rows - 48) / 7) ** 2) - ((columns - 12) / 6) ** 2).astype(np.float32)
+        return HeatMap(values / values.max(), study or phrase, 0.318, "cosine", encoder)
 
     def close(self) -> None:
         pass

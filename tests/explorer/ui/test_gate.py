@@ -160,3 +160,15 @@ def test_an_answer_that_names_no_files_goes_through_as_it_is(quota, body):
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS"])
 def test_what_no_page_asks_for_is_not_there(quota, path, method):
     assert ask(behind(quota), path, method=method)[0] == 404
+
+
+def test_what_fails_behind_it_is_answered_in_our_words_and_printed_as_a_place(quota, capfd):
+    async def fails(scope, receive, send):
+        raise KeyError("DOE^JANE")
+
+    status, headers, body = ask(Gate(fails, quota, limited=False), "/config", method="GET")
+    assert (status, json.loads(body)["detail"]) == (500, gate.FAILED)
+    assert {name: headers[name.lower()] for name in HEADERS} == HEADERS
+    heard = capfd.readouterr().err
+    assert "KeyError in test_gate.py:" in heard
+    assert "DOE" not in heard

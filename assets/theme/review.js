@@ -1,0 +1,353 @@
+// The Review page. The server draws a screen; the script fills in its texts, ranks and marks, and sends every change.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const $ = (what, within = document.querySelector("#review")) => within?.querySelector(what);
+  const all = (what, within = document.querySelector("#review")) => [...within.querySelectorAll(what)];
+  const send = (message) => window.dispatchEvent(new CustomEvent("cxr:review", { detail: message }));
+  const work = (message) => window.dispatchEvent(new CustomEvent("cxr:review-work", { detail: message }));
+
+  // Who reviews what, kept for this tab only, so that a reload goes on where it was.
+  const REMEMBERED = "review";
+  const remember = (seat, number) => sessionStorage.setItem(REMEMBERED, JSON.stringify({ ...seat, number }));
+  const forget = () => sessionStorage.removeItem(REMEMBERED);
+  const remembered = () => JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "null");
+
+  let shown = false;
+  const start = () => {
+    if (shown || root.dataset.page !== "review" || !document.querySelector("#review-bridge span")) return;
+    shown = true;
+    const before = remembered();
+    send(before ? { act: "sit", review: before.review, reviewer: before.reviewer } : { act: "open" });
+  };
+  new MutationObserver(start).observe(root, { attributes: true, attributeFilter: ["data-page"] });
+  window.addEventListener("cxr:review-ready", () => setTimeout(start));
+
+  // The case on the screen.
+  let told = null; // what the server said of it
+  let answer = null; // what the reviewer says, as it is sent
+  let chosen = 0; // place of the report that keys act on
+  let since = 0; // when it came into view
+  let seq = Date.now() * 1000;
+  let unsaved = 0; // the newest change that was not confirmed
+  let again = 0;
+
+  const seconds = () => {
+    const now = Date.now();
+    if (!document.hidden && root.dataset.page === "review") answer.seconds += Math.min(now - since, 60_000) / 1000;
+    since = now;
+  };
+  document.addEventListener("visibilitychange", () => { if (answer) { if (document.hidden) seconds(); since = Date.now(); } });
+
+  const message = (act, more) => {
+    seconds();
+    seq += 1;
+    return { act, seat: told.seat, number: told.number, seq, answer: structuredClone(answer), ...more };
+  };
+
+  const saved = (words, failed) => {
+    const line = $(".saved");
+    if (line) { line.textContent = words; line.toggleAttribute("data-failed", Boolean(failed)); }
+  };
+
+  // Each message carries the whole answer: a lost one is mended by the next, or by sending the newest again.
+  const save = (action) => {
+    unsaved = seq + 1;
+    saved("saving");
+    send(message("save", { action }));
+    clearTimeout(again);
+    again = setTimeout(() => { if (unsaved && told) { saved("not saved yet", true); save(action); } }, 5_000);
+  };
+
+  const change = (action, how) => { how(); draw(); save(action); };
+
+  // Texts. Places in them are counted in characters, as the server counts, not in UTF-16 units.
+  const spans = (text, marks) => {
+    const letters = [...text];
+    const cuts = [...new Set([0, letters.length, ...marks.flatMap(({ start, end }) => [start, end])])].sort((a, b) => a - b);
+    return cuts.slice(1).map((end, index) => {
+      const start = cuts[index];
+      const over = marks.filter((mark) => mark.start <= start && end <= mark.end && mark.start < mark.end);
+      const part = document.createElement(over.length ? "mark" : "span");
+      part.textContent = letters.slice(start, end).join("");
+      if (over.some((mark) => mark.critical)) part.dataset.critical = "";
+      return part;
+    });
+  };
+
+  const cards = () => all(".card");
+  const marksOf = (place) => answer.marks.filter((mark) => mark.candidate === place);
+
+  const draw = () => {
+    const omitted = marksOf(chosen).filter((mark) => mark.kind === "omission");
+    $("[data-truth]")?.replaceChildren(...spans(told.truth, omitted));
+    cards().forEach((card, place) => {
+      const marks = marksOf(place);
+      $(".text", card).replaceChildren(...spans(told.texts[place], marks.filter((mark) => mark.kind !== "omission")));
+      card.toggleAttribute("data-chosen", place === chosen);
+      all("[data-rank]", card).forEach((one) => { one.ariaPressed = String(Number(one.dataset.rank) === answer.levels[place]); });
+      all("[data-kind]", card).forEach((one) => { one.ariaPressed = String(marks.some((mark) => mark.kind === one.dataset.kind)); });
+      $(".marks", card).replaceChildren(...marks.map(chip));
+    });
+    all(".rail li").forEach((slot) => {
+      const here = answer.levels.flatMap((level, place) => (level === Number(slot.dataset.slot) ? [place + 1] : []));
+      $("span", slot).textContent = here.map((place) => `Report ${place}`).join(", ");
+    });
+    $("[data-do=flag]").ariaPressed = String(answer.flagged);
+    $(".state").textContent = { submitted: "submitted", skipped: "skipped", open: "" }[answer.state] + (answer.flagged ? " · to discuss" : "");
+    const box = $("textarea");
+    if (document.activeElement !== box) box.value = answer.comment;
+  };
+
+  const chip = (mark) => {
+    const item = document.createElement("li");
+    const words = mark.kind === "omission" ? told.truth : told.texts[mark.candidate];
+    const said = [...words].slice(mark.start, mark.end).join("");
+    const critical = document.createElement("button");
+    Object.assign(critical, { type: "button", textContent: "critical", ariaPressed: String(mark.critical) });
+    critical.dataset.at = answer.marks.indexOf(mark);
+    critical.dataset.do = "critical";
+    const gone = document.createElement("button");
+    Object.assign(gone, { type: "button", textContent: "×", ariaLabel: `remove ${mark.kind}` });
+    gone.dataset.at = critical.dataset.at;
+    gone.dataset.do = "unmark";
+    const name = document.createElement("span");
+    name.textContent = said ? `${mark.kind}: “${said.length > 60 ? `${said.slice(0, 58)} …` : said}”` : mark.kind;
+    item.append(name, critical, gone);
+    return item;
+  };
+
+  const choose = (place, focus = true) => {
+    chosen = Math.max(0, Math.min(told.texts.length - 1, place));
+    draw();
+    if (focus) cards()[chosen].focus({ preventScroll: false });
+  };
+
+  const rank = (place, level) => change("rank", () => {
+    answer.levels[place] = answer.levels[place] === level ? 0 : level;
+  });
+
+  // The characters selected in a text, [0, 0] for none.
+  const selected = (box) => {
+    const selection = getSelection();
+    if (!box || selection.isCollapsed || !selection.rangeCount || !box.contains(selection.anchorNode) || !box.contains(selection.focusNode)) return [0, 0];
+    const range = selection.getRangeAt(0);
+    const before = document.createRange();
+    before.selectNodeContents(box);
+    before.setEnd(range.startContainer, range.startOffset);
+    const start = [...before.toString()].length;
+    return [start, start + [...range.toString()].length];
+  };
+
+  const mark = (place, kind) => {
+    const [start, end] = selected(kind === "omission" ? $("[data-truth]") : $(".text", cards()[place]));
+    const whole = answer.marks.findIndex((one) => one.candidate === place && one.kind === kind && one.start === one.end);
+    change(`mark ${kind}`, () => {
+      if (start < end || whole < 0) answer.marks.push({ candidate: place, kind, start, end, critical: false });
+      else answer.marks.splice(whole, 1);
+    });
+    getSelection().removeAllRanges();
+  };
+
+  const critical = (at) => change("critical", () => { answer.marks[at].critical = !answer.marks[at].critical; });
+  const lastMark = () => answer.marks.findLastIndex((one) => one.candidate === chosen);
+
+  const turn = (state, action) => {
+    if (state === "submitted" && answer.levels.some((level) => level === 0)) {
+      const open = answer.levels.flatMap((level, place) => (level === 0 ? [`Report ${place + 1}`] : []));
+      saved(`no rank yet: ${open.join(", ")}`, true);
+      choose(answer.levels.indexOf(0));
+      return;
+    }
+    const last = message("turn", { action });
+    unsaved = 0;
+    send({ ...last, answer: { ...last.answer, state } });
+  };
+
+  const go = (number) => {
+    const ending = root.querySelector("#review [data-end]");
+    const { seat, last } = told ?? JSON.parse(ending.dataset.end);
+    send({ act: "go", seat, number: Math.max(0, Math.min(last, number)) });
+  };
+
+  const acts = {
+    sit: ({ dataset }) => {
+      const name = $("[name=reviewer]");
+      if (name.reportValidity()) send({ act: "sit", review: dataset.review, reviewer: name.value });
+    },
+    leave: () => { forget(); told = null; send({ act: "open" }); },
+    previous: () => go((told?.number ?? Infinity) - 1),
+    next: () => go(told.number + 1),
+    undo: () => send(message("undo")),
+    skip: () => turn("skipped", "skip"),
+    submit: () => turn("submitted", "submit"),
+    flag: () => change("discuss", () => { answer.flagged = !answer.flagged; }),
+    reveal: () => send(message("reveal")),
+    critical: ({ dataset }) => critical(Number(dataset.at)),
+    unmark: ({ dataset }) => change("unmark", () => answer.marks.splice(Number(dataset.at), 1)),
+    finish: () => send({ act: "finish", seat: JSON.parse($("[data-end]").dataset.end).seat }),
+    results: ({ dataset }) => send({ act: "results", review: dataset.review }),
+    rules: ({ dataset }) => send({ act: "rules", review: dataset.review }),
+    "forget-answers": ({ dataset }) => send({ act: "forget-answers", review: dataset.review }),
+    export: ({ dataset }) => send({ act: "export", review: dataset.review, kind: dataset.kind, seat: remembered() }),
+    forget: ({ dataset }) => send({ act: "forget", review: dataset.review, reviewer: dataset.reviewer }),
+    delete: ({ dataset }) => send({ act: "delete", review: dataset.review }),
+    stop: () => window.dispatchEvent(new Event("cxr:review-stop")),
+  };
+  const SURE = { forget: "Press again to delete", delete: "Press again to delete", "forget-answers": "Press again to delete" };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("#review button");
+    const card = event.target.closest("#review .card");
+    if (card && told) chosen = Number(card.dataset.place);
+    if (!button) { if (card && told && getSelection().isCollapsed) draw(); return; }
+    const { dataset } = button;
+    if (dataset.rank) rank(Number(card.dataset.place), Number(dataset.rank));
+    else if (dataset.kind && card) mark(Number(card.dataset.place), dataset.kind);
+    else if (dataset.do in SURE && !dataset.sure) {
+      dataset.sure = "yes";
+      button.textContent = SURE[dataset.do];
+    } else if (dataset.do) acts[dataset.do](button);
+  });
+  // A press on an error keeps the text that is selected.
+  document.addEventListener("mousedown", (event) => {
+    if (event.target.closest("#review [data-kind]")) event.preventDefault();
+  });
+
+  document.addEventListener("input", ({ target }) => {
+    if (!told || !target.matches("#review textarea")) return;
+    answer.comment = target.value;
+    save("comment");
+  });
+
+  document.addEventListener("focusin", ({ target }) => {
+    const card = target.closest?.("#review .card");
+    if (card && told && Number(card.dataset.place) !== chosen) choose(Number(card.dataset.place), false);
+  });
+
+  const letters = { p: "false prediction", o: "omission", l: "wrong location", v: "wrong severity" };
+  const keys = {
+    j: () => choose(chosen + 1),
+    k: () => choose(chosen - 1),
+    u: acts.undo,
+    s: acts.skip,
+    f: acts.flag,
+    c: () => { if (lastMark() >= 0) critical(lastMark()); },
+    Enter: acts.submit,
+    ArrowLeft: acts.previous,
+    ArrowRight: acts.next,
+  };
+  document.addEventListener("keydown", (event) => {
+    if (!told || root.dataset.page !== "review" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("textarea, input, select")) return;
+    if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
+    const level = Number(event.key);
+    const act = letters[event.key] ? () => mark(chosen, letters[event.key])
+      : level >= 1 && level <= told.texts.length ? () => rank(chosen, level) : keys[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+
+  // Dragging a report: to a place of the rail, or onto another report to tie with it.
+  let dragged = -1;
+  document.addEventListener("dragstart", (event) => {
+    const card = event.target.closest?.("#review .card");
+    if (!card || !told) return;
+    dragged = Number(card.dataset.place);
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setData("text/plain", `Report ${dragged + 1}`);
+  });
+  const levelAt = (target) => {
+    const slot = target.closest?.("#review .rail li");
+    if (slot) return Number(slot.dataset.slot);
+    const card = target.closest?.("#review .card");
+    return card ? answer.levels[Number(card.dataset.place)] : 0;
+  };
+  const over = (target) => all("[data-over]").forEach((one) => one.removeAttribute("data-over")) ?? target;
+  document.addEventListener("dragover", (event) => {
+    if (dragged < 0 || !levelAt(event.target)) return;
+    event.preventDefault();
+    over();
+    event.target.closest(".rail li, .card").dataset.over = "";
+  });
+  document.addEventListener("drop", (event) => {
+    const level = dragged < 0 ? 0 : levelAt(event.target);
+    if (!level) return;
+    event.preventDefault();
+    const place = dragged;
+    change("rank", () => { answer.levels[place] = level; });
+  });
+  document.addEventListener("dragend", () => { if (dragged >= 0) over(); dragged = -1; });
+
+  // What the server sends.
+  window.addEventListener("cxr:stage", () => {
+    const box = $(".case");
+    told = box ? JSON.parse(box.dataset.case) : null;
+    unsaved = 0;
+    clearTimeout(again);
+    if (box) {
+      answer = told.answer;
+      if (!answer.levels.length) answer.levels = told.texts.map(() => 0);
+      chosen = Math.max(0, answer.levels.indexOf(0));
+      since = Date.now();
+      remember(told.seat, told.number);
+      draw();
+      scrollTo(0, 0);
+      if (root.dataset.page === "review" && document.activeElement?.tagName !== "TEXTAREA") cards()[chosen].focus({ preventScroll: true });
+    } else if ($("[data-end]")) {
+      remember(JSON.parse($("[data-end]").dataset.end).seat, 0);
+    }
+    document.querySelector("#review").dataset.stage = String(Number(document.querySelector("#review").dataset.stage ?? 0) + 1);
+  });
+
+  const download = ({ file, text }) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" }));
+    link.download = file;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  };
+  const busy = (on) => {
+    all("[data-do=stop]").forEach((one) => { one.hidden = !on; });
+    all("form [type=submit]").forEach((one) => { one.disabled = on; });
+  };
+  window.addEventListener("cxr:reply", ({ detail }) => {
+    if (!detail) return;
+    const reply = JSON.parse(detail);
+    if (reply.saved >= unsaved && "saved" in reply) { unsaved = 0; clearTimeout(again); saved("saved"); }
+    if ("refused" in reply) { clearTimeout(again); unsaved = 0; saved("not saved", true); busy(false); }
+    if (reply.done) busy(false);
+    if (reply.file) download(reply);
+  });
+
+  // Forms: a review to be made, a language model to be asked.
+  const fieldsOf = (form) => {
+    const data = new FormData(form);
+    const fields = Object.fromEntries([...data].filter(([, value]) => typeof value === "string"));
+    return { ...fields, encoder: data.getAll("encoder") };
+  };
+  document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("#review form");
+    if (!form) return;
+    event.preventDefault();
+    const { form: kind, review } = form.dataset;
+    if (kind === "sit") return;
+    const file = form.elements.generated?.files[0];
+    const brought = form.querySelector("[data-brought]");
+    if (file && file.size > Number(form.elements.generated.dataset.most)) {
+      form.elements.generated.setCustomValidity("This file is too large. Import fewer reports.");
+      form.reportValidity();
+      form.elements.generated.setCustomValidity("");
+      return;
+    }
+    busy(true);
+    work({
+      act: kind,
+      review,
+      fields: fieldsOf(form),
+      generated: file ? await file.text() : null,
+      brought: brought ? JSON.parse(brought.dataset.brought) : null,
+    });
+  });
+})();

@@ -1,0 +1,176 @@
+"""Near rows among very many: an inverted file whose rows are bytes, mapped from disk.
+
+Rows are parted among cells, each around a centre (k-means on a sample); a query looks into the cells nearest to it
+only (Jégou et al. 2011, https://doi.org/10.1109/TPAMI.2010.57). Inside, each number of a row is one byte. What is found
+there is a choice of candidates: whoever asked scores them again from the vectors themselves.
+
+The file is FAISS's own. Its reader trusts what it reads, so the file may be opened only once its sha256 was compared
+with the manifest it lies beside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.interfaces import Vectors
+
+if TYPE_CHECKING:
+    from faiss import IndexFlatL2
+
+Rows = NDArray[np.int64]
+Cells = NDArray[np.int32]
+
+EXACT_UP_TO = 200_000  # rows: below, looking at every row takes less than ten milliseconds
+CENTRES_PER_ROOT = 2.0  # cells for n rows: so many times √n
+SAMPLES_PER_CENTRE = 20  # rows that k-means sees
+ROUNDS = 6  # of k-means
+LOOKED_INTO = 40  # cells a query looks into; chosen by measurement, see `make bench`
+CHUNK = 20_000  # rows held at once while building
+SEED = 4096
+
+
+@dataclass(frozen=True)
+class Parting:
+    """The cells of an index, and which row lies in which: what an index of a later state of the corpus starts from."""
+
+    centres: Vectors  # [c, d]
+    cell_of: Cells  # [n]
+
+
+def cells_for(rows: int) -> int:
+    """Return into how many cells so many rows are parted."""
+    return max(1, round(CENTRES_PER_ROOT * math.sqrt(rows)))
+
+
+def fit_centres(vectors: Vectors, cells: int) -> Vectors:
+    """Return centres [cells, d] of a sample of vectors [n, d] by k-means; the same ones every time."""
+    import faiss
+
+    count = min(len(vectors), cells * SAMPLES_PER_CENTRE)
+    picked = np.sort(np.random.default_rng(SEED).choice(len(vectors), count, replace=False))
+    kmeans = faiss.Kmeans(
+        vectors.shape[1], cells, niter=ROUNDS, seed=SEED, min_points_per_centroid=1, spherical=False, verbose=False
+    )
+    kmeans.train(np.ascontiguousarray(vectors[picked], np.float32))
+    centres: Vectors = np.asarray(kmeans.centroids, np.float32)
+    return centres
+
+
+def assign(vectors: Vectors, centres: Vectors, known: Cells, kept: Path | None) -> Cells:
+    """Return the cell [n] of each row of vectors [n, d], a chunk of rows in memory at once.
+
+    Args:
+        vectors: may be mapped from disk.
+        centres: [c, d].
+        known: [n] cell of each row that an earlier index has, -1 for those that are new.
+        kept: a folder where finished chunks are kept, so that a build that was stopped goes on where it was.
+    """
+    import faiss
+
+    quantizer = faiss.IndexFlatL2(centres.shape[1])
+    quantizer.add(centres)
+    cell_of = known.astype(np.int32).copy()
+    named = hashlib.sha256(centres.tobytes()).hexdigest()[:16]
+    for rows in _chunks(len(vectors)):
+        new = rows.start + np.flatnonzero(cell_of[rows] < 0)
+        if len(new):
+            cell_of[new] = _kept_or(
+                kept and kept / f"{named}-{rows.start}.npy", len(new), partial(_nearest, quantizer, vectors[new])
+            )
+    return cell_of
+
+
+def write_index(path: Path, vectors: Vectors, parting: Parting) -> None:
+    """Write the inverted file of vectors [n, d]; row numbers are its ids."""
+    import faiss
+
+    dim = vectors.shape[1]
+    centres = faiss.IndexFlatL2(dim)
+    centres.add(parting.centres)
+    index = faiss.IndexIVFScalarQuantizer(
+        centres, dim, len(parting.centres), faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False
+    )
+    sample = np.random.default_rng(SEED).choice(len(vectors), min(len(vectors), 20_000), replace=False)
+    index.train(np.ascontiguousarray(vectors[np.sort(sample)], np.float32))
+    for rows in _chunks(len(vectors)):
+        chunk = np.ascontiguousarray(vectors[rows], np.float32)
+        ids = np.arange(rows.start, rows.stop, dtype=np.int64)
+        cells = parting.cell_of[rows].astype(np.int64)
+        index.add_core(len(chunk), *(faiss.swig_ptr(array) for array in (chunk, ids, cells)))
+    faiss.write_index(index, str(path))
+
+
+class CoarseIndex:
+    """Candidates for queries. May be used from many threads."""
+
+    def __init__(self, index: Any) -> None:  # noqa: ANN401 - FAISS describes its classes as what they are not
+        self._index = index
+
+    @classmethod
+    def open(cls, path: Path) -> CoarseIndex:
+        """Map an inverted file into memory. The caller has compared its sha256 with the manifest."""
+        import faiss
+
+        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
+
+    def candidates(self, query: Vectors, count: int, rows: Rows | None) -> Rows:
+        """Return up to `count` rows that are near a query [d], in no particular order; of `rows` only, if given.
+
+        The fewer rows may answer, the more cells are looked into: as many rows are compared as without a filter.
+        """
+        import faiss
+
+        share = 1.0 if rows is None else max(len(rows), 1) / self._index.ntotal
+        cells = min(self._index.nlist, math.ceil(LOOKED_INTO / share))
+        selector = None if rows is None else _selector(rows, self._index.ntotal)
+        chosen = faiss.SearchParametersIVF()
+        chosen.sel, chosen.nprobe = selector, cells  # does not own the selector: it must live as long as the search
+        _, found = self._index.search(np.ascontiguousarray(query[None], np.float32), count, params=chosen)
+        near: Rows = found[0][found[0] >= 0]
+        return near
+
+
+def _selector(rows: Rows, total: int) -> Any:  # noqa: ANN401 - as above
+    import faiss
+
+    bits = np.zeros(total, bool)
+    bits[rows] = True
+    select: Any = faiss.IDSelectorBitmap  # takes the array itself, FAISS's own description of it does not say so
+    return select(np.packbits(bits, bitorder="little"))
+
+
+def _nearest(quantizer: IndexFlatL2, vectors: Vectors) -> Cells:
+    _, cells = quantizer.search(np.ascontiguousarray(vectors, np.float32), 1)
+    nearest: Cells = cells[:, 0].astype(np.int32)
+    return nearest
+
+
+def _kept_or(path: Path | None, count: int, make: Callable[[], Cells]) -> Cells:
+    """Return the cells of a chunk from a build that was stopped, or make and keep them."""
+    if path is None:
+        return make()
+    with suppress(OSError, ValueError):
+        found: Cells = np.load(path, allow_pickle=False)
+        if found.shape == (count,):
+            return found
+    made = make()
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".part.npy")
+        np.save(temporary, made)
+        temporary.replace(path)
+    return made
+
+
+def _chunks(rows: int) -> Iterator[slice]:
+    return (slice(start, min(start + CHUNK, rows)) for start in range(0, rows, CHUNK))

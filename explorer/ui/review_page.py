@@ -1,0 +1,316 @@
+"""The Review page. The browser sends what a person did as one small message, and gets a screen or a word back.
+
+Messages about an answer are saved before they are answered; each carries the whole answer of its case, so that a lost
+one is mended by the next. Nothing sent back names a model until the reviewer's answers are closed, or a person who
+runs the review asks for its results.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from explorer.errors import BadReview, CxrError
+from explorer.review.practice import expected_ranks
+from explorer.review.records import PRACTICE, read_answer
+from explorer.review.store import ReviewStore, Seat
+from explorer.review.summary import as_record, blinding_key, csv_text, ratings, summarise, table_c9
+from explorer.ui import render, review_html, review_tables
+from explorer.ui.review_making import Maker
+from explorer.ui.theme import PLAIN, QUIET
+
+STAGE_SHOWN = "watch('value', () => window.dispatchEvent(new Event('cxr:stage')))"
+REPLIED = (
+    "watch('value', () => window.dispatchEvent(new CustomEvent('cxr:reply', {detail: element.textContent.trim()})))"
+)
+SENDING = """
+window.addEventListener('cxr:review', ({detail}) => trigger('submit', detail));
+window.addEventListener('cxr:review-work', ({detail}) => trigger('select', detail));
+window.addEventListener('cxr:review-stop', () => trigger('clear'));
+window.dispatchEvent(new Event('cxr:review-ready'));
+"""
+BUSY = "The review could not be reached: the server is busy, or something failed inside it. Nothing saved is lost."
+AT_ONCE = 4  # messages answered at the same time
+
+Message = Mapping[str, Any]
+Screen = dict[Any, Any]
+
+
+class ReviewPage:
+    """Lays the page out in the Blocks being built. Without a `maker` it is the reviewers' door: nothing but cases."""
+
+    def __init__(self, folder: Path, maker: Maker | None) -> None:
+        self._folder = folder
+        self._maker = maker
+        self._opening = threading.Lock()
+        self._opened: ReviewStore | None = None
+        self._replies = 0
+        with gr.Column(elem_id="review"):
+            self.stage = gr.HTML(review_html.waiting(), elem_id="review-stage", js_on_load=STAGE_SHOWN, **PLAIN)
+            self.told = gr.HTML("", elem_id="review-told", **PLAIN)
+            self.reply = gr.HTML("", elem_id="review-reply", js_on_load=REPLIED, **PLAIN)
+            self.bridge = gr.HTML("<span></span>", elem_id="review-bridge", js_on_load=SENDING, **PLAIN)
+
+    def wire(self) -> None:
+        """Connect the messages to their answers. Small ones never wait behind long work."""
+        shown = [self.stage, self.told, self.reply]
+        answered = self.bridge.submit(
+            self.answer, outputs=shown, trigger_mode="multiple", concurrency_limit=AT_ONCE, **QUIET
+        )
+        answered.failure(lambda: {self.told: render.alert(BUSY)}, outputs=shown, **QUIET)
+        if self._maker is not None:
+            worked = self.bridge.select(self.work, outputs=shown, trigger_mode="once", concurrency_limit=1, **QUIET)
+            worked.failure(lambda: {self.told: render.alert(BUSY)}, outputs=shown, **QUIET)
+            self.bridge.clear(self.stopped, outputs=shown, cancels=[worked], **QUIET)
+
+    def answer(self, event: gr.EventData) -> Screen:
+        """Answer one message. What cannot be done is said on the page; what was saved stays saved."""
+        message = event._data if isinstance(event._data, dict) else {}
+        acts: Mapping[str, Callable[[Message], Screen]] = {
+            "open": self._open,
+            "sit": self._sit,
+            "go": self._go,
+            "save": self._save,
+            "turn": self._turn,
+            "undo": self._undo,
+            "reveal": self._reveal,
+            "finish": self._finish,
+            **({} if self._maker is None else self._running()),
+            "export": self._export,
+        }
+        act = acts.get(str(message.get("act")))
+        try:
+            return act(message) if act else {self.told: ""}
+        except CxrError as error:
+            return {self.told: render.alert(error), self.reply: self._said(refused=message.get("seq", 0))}
+
+    def work(self, event: gr.EventData) -> Iterator[Screen]:
+        """Do long work, say how far it is, and show what comes of it."""
+        message = event._data if isinstance(event._data, dict) else {}
+        assert self._maker is not None  # noqa: S101 - wired only then
+        try:
+            done = yield from self._maker.work(self._store, message, lambda line: {self.told: line})
+        except CxrError as error:
+            yield {self.told: render.alert(error), self.reply: self._said(refused=0)}
+            return
+        screen = self._shown(done.review) if done.review else self._list()
+        yield {self.stage: screen, self.told: review_html.said(done.said), self.reply: self._said(done=True)}
+
+    def stopped(self) -> Screen:
+        """Say that long work was stopped."""
+        return {self.told: review_html.said("Stopped."), self.reply: self._said(done=True)}
+
+    @property
+    def _store(self) -> ReviewStore:
+        """The reviews, opened when first asked for."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = ReviewStore.open(self._folder)
+            return self._opened
+
+    def _running(self) -> dict[str, Callable[[Message], Screen]]:
+        """What only a person who runs a review can ask for."""
+        return {
+            "results": self._results,
+            "forget": self._forget,
+            "delete": self._delete,
+            "rules": self._rules,
+            "queries": self._queries,
+            "forget-answers": self._forget_answers,
+        }
+
+    def _open(self, _: Message) -> Screen:
+        return {self.stage: self._list(), self.told: ""}
+
+    def _list(self, asked: Mapping[str, Any] = {}) -> str:
+        store = self._store
+        listed = []
+        for review in store.reviews():
+            given = store.answers(review.id)
+            done = {name: sum(one.state != "open" for one in its.values()) for name, its in given.items()}
+            listed.append(review_html.Listed(review, done))
+        form = "" if self._maker is None else self._maker.form(asked)
+        return review_html.listing(listed, form, door=self._maker is None)
+
+    def _sit(self, message: Message) -> Screen:
+        seat = self._store.sit(_text(message, "review"), _text(message, "reviewer"))
+        if self._store.is_closed(seat.review, seat.reviewer):
+            return self._finish({"seat": vars(seat)})
+        return {self.stage: self._screen(seat, self._first(seat)), self.told: ""}
+
+    def _first(self, seat: Seat) -> int:
+        """The case to begin with: the practice case for whoever has answered nothing, else the first open one."""
+        begun = self._store.answers(seat.review).get(seat.reviewer, {})
+        practised = self._store.answer(seat.review, PRACTICE, seat.reviewer).state != "open"
+        return self._open_after(seat, 0) if begun or practised else PRACTICE
+
+    def _open_after(self, seat: Seat, number: int) -> int:
+        """The next open case after a number, round the end; one beyond the last where none is open."""
+        still = self._progress(seat).open
+        later = [one for one in still if one > number]
+        return (later or [*still, self._store.review(seat.review).cases + 1])[0]
+
+    def _progress(self, seat: Seat) -> review_html.Progress:
+        given = self._store.answers(seat.review).get(seat.reviewer, {})
+        states = {number: answer.state for number, answer in given.items()}
+        numbers = range(1, self._store.review(seat.review).cases + 1)
+        return review_html.Progress(
+            sum(state == "submitted" for state in states.values()),
+            sum(state == "skipped" for state in states.values()),
+            tuple(number for number, answer in given.items() if answer.flagged),
+            tuple(number for number in numbers if states.get(number, "open") == "open"),
+        )
+
+    def _screen(self, seat: Seat, number: int) -> str:
+        review, progress = self._store.review(seat.review), self._progress(seat)
+        if number > review.cases and not progress.open:
+            return review_html.done(seat, review, progress)
+        number = min(number, review.cases)
+        answer = self._store.answer(seat.review, number, seat.reviewer)
+        return review_html.case(seat, review, self._store.case(seat.review, number), answer, progress)
+
+    def _go(self, message: Message) -> Screen:
+        return {self.stage: self._screen(_seat(message), _number(message)), self.told: ""}
+
+    def _save(self, message: Message) -> Screen:
+        seat, number, seq = _seat(message), _number(message), _number(message, "seq")
+        self._store.save(seat, number, seq, _text(message, "action"), self._held(seat, number, message))
+        return {self.told: "", self.reply: self._said(saved=seq)}
+
+    def _turn(self, message: Message) -> Screen:
+        """Save the last word on a case, and show the next."""
+        seat, number = _seat(message), _number(message)
+        held = self._held(seat, number, message)
+        answer = read_answer(held, self._store.case(seat.review, number))
+        if answer.state == "submitted" and not answer.ranked:
+            raise BadReview("Give every report a rank before you submit the case, or skip it.")
+        if answer.state == "submitted":
+            held = {**held, "levels": list(answer.ranks)}
+        self._store.save(seat, number, _number(message, "seq"), _text(message, "action"), held)
+        said = ""
+        if number == PRACTICE and answer.state == "submitted":
+            said = _practised(answer.ranks)
+        return {self.stage: self._screen(seat, self._open_after(seat, number)), self.told: said}
+
+    def _held(self, seat: Seat, number: int, message: Message) -> dict[str, Any]:
+        """The answer of a message; whether the ground truth was shown is the server's to know."""
+        raw = message.get("answer")
+        if not isinstance(raw, dict):
+            raise BadReview("This is no answer to the case. Reload the page.")
+        kept = self._store.answer(seat.review, number, seat.reviewer)
+        return {**raw, "revealed": kept.revealed, "first": list(kept.first)}
+
+    def _undo(self, message: Message) -> Screen:
+        seat, number = _seat(message), _number(message)
+        self._store.undo(seat, number, _number(message, "seq"))
+        return {self.stage: self._screen(seat, number), self.told: ""}
+
+    def _reveal(self, message: Message) -> Screen:
+        seat, number = _seat(message), _number(message)
+        held = self._held(seat, number, message)
+        if not read_answer(held, self._store.case(seat.review, number)).ranked:
+            raise BadReview("Rank all reports first: the ground truth is shown after a first answer.")
+        if not held["revealed"]:
+            held |= {"revealed": True, "first": held["levels"]}
+        self._store.save(seat, number, _number(message, "seq"), "showed the ground truth", held)
+        return {self.stage: self._screen(seat, number), self.told: ""}
+
+    def _finish(self, message: Message) -> Screen:
+        seat = _seat(message)
+        self._store.close_for(seat)
+        return {self.stage: self._shown(seat.review), self.told: ""}
+
+    def _results(self, message: Message) -> Screen:
+        review = _text(message, "review")
+        self._store.note(review, "", "the results were opened")
+        return {self.stage: self._shown(review), self.told: ""}
+
+    def _shown(self, review: str) -> str:
+        judges = "" if self._maker is None else self._maker.judges(review)
+        return review_tables.results(summarise(self._store, review), judges=judges, door=self._maker is None)
+
+    def _forget(self, message: Message) -> Screen:
+        review = _text(message, "review")
+        self._store.forget(review, _text(message, "reviewer"))
+        return {self.stage: self._shown(review), self.told: ""}
+
+    def _delete(self, message: Message) -> Screen:
+        self._store.delete(_text(message, "review"))
+        return self._open(message)
+
+    def _rules(self, message: Message) -> Screen:
+        from explorer.language.findings import FindingsReader
+        from explorer.review.rule_judge import RuleJudge, judged
+
+        review = _text(message, "review")
+        self._store.judge(review, *judged(RuleJudge(FindingsReader.open()), self._store.cases(review)))
+        return {self.stage: self._shown(review), self.told: ""}
+
+    def _forget_answers(self, message: Message) -> Screen:
+        if self._maker is not None:
+            self._maker.forget()
+        return {self.stage: self._shown(_text(message, "review")), self.told: ""}
+
+    def _queries(self, message: Message) -> Screen:
+        return {self.stage: self._list(message), self.told: ""}
+
+    def _export(self, message: Message) -> Screen:
+        """Send a file. Through the reviewers' door only to one whose answers are closed."""
+        review, kind = _text(message, "review"), _text(message, "kind")
+        seat = message.get("seat")
+        if self._maker is None and not (seat and self._store.is_closed(review, _seat(message).reviewer)):
+            raise BadReview("Finish the review first.")
+        found = summarise(self._store, review)
+        files: Mapping[str, tuple[str, Callable[[], str]]] = {
+            "ratings": ("ratings.csv", lambda: csv_text(ratings(found))),
+            "table": ("table.csv", lambda: csv_text(table_c9(found))),
+            "key": ("blinding-key.csv", lambda: csv_text(blinding_key(found))),
+            "print": ("summary.html", lambda: review_tables.printable(found)),
+            "json": (
+                "review.json",
+                lambda: json.dumps(as_record(found, self._store.changes(review)), ensure_ascii=False, indent=1),
+            ),
+        }
+        if kind not in files:
+            raise BadReview("There is no such export.")
+        name, write = files[kind]
+        self._store.note(review, "", f"exported: {name}")
+        return {self.told: "", self.reply: self._said(file=name, text=write())}
+
+    def _said(self, **parts: object) -> str:
+        """Return a reply for the script of the page; no two are alike, or the browser would not notice the second."""
+        self._replies += 1
+        return render.escape(json.dumps({**parts, "number": self._replies}))
+
+
+def _practised(ranks: tuple[int, ...]) -> str:
+    meant = expected_ranks()
+    places = ", ".join(f"Report {place} {rank}" for place, rank in enumerate(meant, 1))
+    same = "Your ranks are the ones meant." if ranks == meant else "The order of the four errors would give:"
+    return review_html.said(f"{same} {places}. Now the cases that count.")
+
+
+def _seat(message: Message) -> Seat:
+    raw = message.get("seat")
+    if not isinstance(raw, Mapping):
+        raise BadReview("Give your name or initials again: this window has no reviewer.")
+    return Seat(_text(raw, "review"), _text(raw, "reviewer"), str(raw.get("session", "")))
+
+
+def _text(message: Message, name: str) -> str:
+    value = message.get(name)
+    if not isinstance(value, str):
+        raise BadReview("The page sent something that cannot be read. Reload it.")
+    return value
+
+
+def _number(message: Message, name: str = "number") -> int:
+    value = message.get(name)
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise BadReview("The page sent something that cannot be read. Reload it.")
+    return value

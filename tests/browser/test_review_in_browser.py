@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+from recording_proxy import Recorder, recording
+
+from explorer.settings import Settings
+from explorer.ui.launch import Door, closed_environment, serve
+
+sys.path.append(str(Path(__file__).parents[1] / "explorer" / "review"))  # made-up reviews
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+MODELS = ("zephyrine", "quillon", "marabout")  # Reports 1 2 3 of case 1; 2 3 1 of case 2; 3 1 2 of case 3
+AB = ((1, 2, 2), (1, 2, 3), (2, 1, 1))  # a reviewer's ranks of Report 1, 2, 3 in each case
+CD = ((3, 1, 2), (1, 1, 3), (1, 2, 3))
+TABLE = [  # by hand: AB gives zephyrine 1 2 1, quillon 2 3 3, marabout 2 1 1; CD gives 3 1 3, 1 3 1, 2 1 2
+    ["model", "AB mean rank", "AB #1", "AB n", "CD mean rank", "CD #1", "CD n"],
+    ["marabout", "1.3333", "2", "3", "1.6667", "1", "3"],
+    ["zephyrine", "1.3333", "2", "3", "2.3333", "1", "3"],
+    ["quillon", "2.6667", "0", "3", "1.6667", "2", "3"],
+]
+
+
+@contextmanager
+def served(blocks) -> Iterator[tuple[str, Recorder]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    serve(blocks, Door(port=port), upload_bytes=2**20, blocked=())
+    with recording(port) as (through, recorder):
+        yield f"http://127.0.0.1:{through}/", recorder
+    blocks.close(verbose=False)
+
+
+@pytest.fixture
+def data(tmp_path):
+    from made_review import made_cases, made_review
+
+    from explorer.review.store import ReviewStore
+
+    store = ReviewStore.open(tmp_path / "data")
+    store.create(made_review(), made_cases(MODELS))
+    store.close()
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def door(data):
+    with closed_environment():
+        from explorer.ui.door import build_door
+
+        with served(build_door(data)) as (address, recorder):
+            yield address, recorder
+
+
+@pytest.fixture
+def people(browser):
+    """Opens a window for one more person, who reads answers as they are sent."""
+    contexts = []
+
+    def person(address: str) -> Page:
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 860}, extra_http_headers={"Accept-Encoding": "identity"}
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(address)
+        page.wait_for_selector("#review .desk, #review .case")
+        return page
+
+    yield person
+    for context in contexts:
+        context.close()
+
+
+def acting(page: Page, act, selector="#review .case, #review .desk"):
+    """Do something that brings another screen, and wait for it."""
+    before = page.get_attribute("#review", "data-stage")
+    act()
+    page.wait_for_function("before => document.querySelector('#review').dataset.stage !== before", arg=before)
+    page.wait_for_selector(selector)
+
+
+def sit(page: Page, name: str) -> None:
+    page.fill("#review [name=reviewer]", name)
+    acting(page, lambda: page.click("#review [data-do=sit]"), "#review .case")
+
+
+def rank(page: Page, ranks) -> None:
+    for place, level in enumerate(ranks):
+        page.focus(f"#review .card[data-place='{place}']")
+        page.keyboard.press(str(level))
+
+
+def saved(page: Page) -> None:
+    page.wait_for_function("document.querySelector('#review .saved').textContent === 'saved'")
+
+
+def submit(page: Page) -> None:
+    page.focus("#review .card")
+    acting(page, lambda: page.keyboard.press("Enter"))
+
+
+def practise(page: Page) -> None:
+    rank(page, (3, 1, 4, 2))
+    submit(page)
+    assert "Your ranks are the ones meant" in page.inner_text("#review-told")
+
+
+def place_of(page: Page) -> str:
+    return page.inner_text("#review .top b")
+
+
+def test_two_reviewers_complete_three_cases_blindly_and_the_table_is_the_one_computed_by_hand(door, people):
+    address, recorder = door
+    first, second = people(address), people(address)
+    sit(first, "AB")
+    practise(first)
+    rank(first, AB[0])
+    submit(first)
+    rank(first, AB[1][:2])
+    saved(first)
+    first.fill("#review textarea", "the left base")
+    saved(first)
+
+    acting_reload(first)
+    assert place_of(first) == "Case 2 of 3"
+    assert first.input_value("#review textarea") == "the left base"
+    assert pressed(first) == ["1", "2"]
+
+    sit(second, "CD")
+    practise(second)
+    for ranks in CD:
+        rank(second, ranks)
+        submit(second)
+    first.focus("#review .card[data-place='2']")
+    first.keyboard.press("3")
+    submit(first)
+    rank(first, AB[2])
+    submit(first)
+
+    sources = first.content() + second.content()
+    told = recorder.since().decode("utf-8", "replace")
+    assert "Case 3 of 3" in told  # what was recorded is what was read
+    assert [name for name in MODELS if name in sources or name in told] == []
+
+    acting(first, lambda: first.click("#review [data-do=finish]"), "#review .results")
+    acting(second, lambda: second.click("#review [data-do=finish]"), "#review .results")
+    assert all(name in second.inner_text("#review .results") for name in MODELS)
+    with second.expect_download() as download:
+        second.click("#review [data-kind=table]")
+    rows = list(csv.reader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))
+    assert rows == TABLE
+    with second.expect_download() as download:
+        second.click("#review [data-kind=json]")
+    exported = json.loads(Path(download.value.path()).read_text("utf-8"))
+    assert exported["answers"]["AB"]["2"]["comment"] == "the left base"
+    assert exported["answers"]["AB"]["3"]["ranks"] == {"quillon": 3, "marabout": 1, "zephyrine": 1}
+
+
+def acting_reload(page: Page) -> None:
+    page.reload()
+    page.wait_for_selector("#review .case")
+
+
+def pressed(page: Page) -> list[str]:
+    return page.locator("#review .ranks [aria-pressed=true]").all_inner_texts()
+
+
+def test_undo_skip_discuss_and_a_marked_span_survive_a_reload(door, people):
+    page = people(door[0])
+    sit(page, "AB")
+    acting(page, lambda: page.keyboard.press("s"))  # the practice case
+    rank(page, (2, 1, 3))
+    page.evaluate("""() => {
+        const text = document.querySelector("#review .card[data-place='0'] .text").firstChild.firstChild;
+        getSelection().setBaseAndExtent(text, 6, text, 19);
+    }""")
+    page.click("#review .card[data-place='0'] [data-kind='wrong severity']")
+    page.click("#review .card[data-place='0'] [data-do=critical]")
+    page.click("#review [data-do=flag]")
+    saved(page)
+    acting_reload(page)
+    assert page.inner_text("#review .card[data-place='0'] mark[data-critical]") == "left effusion"
+    assert "to discuss" in page.inner_text("#review .top")
+
+    acting(page, lambda: page.click("#review [data-do=undo]"))
+    acting(page, lambda: page.click("#review [data-do=undo]"))
+    assert page.locator("#review mark").count() == 1
+    assert page.locator("#review mark[data-critical]").count() == 0
+    acting(page, lambda: page.click("#review [data-do=undo]"))
+    assert page.locator("#review mark").count() == 0
+    acting(page, lambda: page.click("#review [data-do=skip]"))
+    assert place_of(page) == "Case 2 of 3"
+    assert "1 skipped" in page.inner_text("#review .top")
+    page.focus("#review .card")
+    page.keyboard.press("Enter")
+    assert "no rank yet: Report 1, Report 2, Report 3" in page.inner_text("#review .saved")
+
+
+def test_a_report_is_dragged_to_a_rank_and_onto_another_to_tie(door, people):
+    page = people(door[0])
+    sit(page, "AB")
+    card = "#review .card[data-place='{}'] header"
+    page.drag_and_drop(card.format(1), "#review .rail li[data-slot='1']")
+    page.drag_and_drop(card.format(3), "#review .card[data-place='1'] .text")
+    saved(page)
+    assert page.inner_text("#review .rail li[data-slot='1'] span") == "Report 2, Report 4"
+
+
+def test_a_hidden_ground_truth_is_sent_after_a_first_answer_only(tmp_path, people):
+    from made_review import made_cases, made_review
+
+    from explorer.review.store import ReviewStore
+
+    store = ReviewStore.open(tmp_path)
+    store.create(made_review(unknown=True), made_cases(MODELS))
+    with closed_environment():
+        from explorer.ui.door import build_door
+
+        with served(build_door(tmp_path)) as (address, recorder):
+            page = people(address)
+            sit(page, "AB")
+            acting(page, lambda: page.keyboard.press("s"))
+            page.click("#review [data-do=reveal]")
+            page.wait_for_selector("#review-told .alert")
+            rank(page, (1, 2, 3))
+            saved(page)
+            assert b"Truth 1" not in recorder.since()
+            acting(page, lambda: page.click("#review [data-do=reveal]"))
+            assert "Truth 1" in page.inner_text("#review .truth")
+            rank(page, (2,))
+            saved(page)
+    answer = store.answer("r1", 1, "AB")
+    assert (answer.first, answer.levels, answer.revealed) == ((1, 2, 3), (2, 2, 3), True)
+
+
+def test_in_the_whole_app_a_review_is_made_and_no_message_names_an_encoder_before_the_end(tmp_path, people):
+    with closed_environment():
+        from made_engine import ReviewedExplorer
+
+        from explorer.ui.blocks import build_blocks
+
+        settings = Settings(cache=tmp_path / "cache", data=tmp_path / "data")
+        blocks = build_blocks(ReviewedExplorer(settings=settings))  # type: ignore[arg-type]
+        with served(blocks) as (address, recorder):
+            page = people(f"{address}?show=review")
+            page.fill("#review [name=count]", "2")
+            rows = [
+                {"study_id": f"made-up:{1000 + 37 * n}", "model": "quillon", "report": f"Text {n}"} for n in range(12)
+            ]
+            data = "\n".join(json.dumps(row) for row in (*rows, {**rows[0], "study_id": "nobody"}))
+            page.set_input_files(
+                "[name=generated]", {"name": "g.jsonl", "mimeType": "text/plain", "buffer": data.encode()}
+            )
+            acting(page, lambda: page.click("#review form[data-form=make] [type=submit]"), "#review .list li")
+            page.wait_for_timeout(300)
+            mark = recorder.mark()
+            sit(page, "AB")
+            acting(page, lambda: page.keyboard.press("s"))
+            for _ in range(2):
+                count = page.locator("#review .card").count()
+                assert count == 4  # three encoders and the import
+                rank(page, range(1, count + 1))
+                submit(page)
+            told = recorder.since(mark).decode("utf-8", "replace")
+            assert re.search(r"Text \d+", told)
+            assert [name for name in ("pocket", "minilm", "SmolLM2", "quillon") if name in told] == []
+            acting(page, lambda: page.click("#review [data-do=finish]"), "#review .results")
+            assert "quillon" in page.inner_text("#review .results")
+            acting(page, lambda: page.click("#review [data-do=rules]"), "#review .results")
+            assert "rule judge" in page.inner_text("#review .results")
+            acting(page, lambda: page.click("#review [data-do=leave]"))
+            page.click("#review [data-do=delete]")
+            acting(page, lambda: page.click("#review [data-do=delete]"))
+            assert "There is no review yet" in page.inner_text("#review")

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+import sys
+from html import unescape
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "review"))
+
+from made_engine import ReviewedExplorer
+from made_review import MODELS, made_cases, made_review, said
+
+from explorer.review.store import ReviewStore
+from explorer.settings import Settings
+from explorer.ui.review_making import Maker
+from explorer.ui.review_page import ReviewPage
+
+XSS = '<img src=x onerror="window.__x=1">${7*7}'
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = ReviewStore.open(tmp_path)
+    store.create(made_review(), made_cases())
+    return store
+
+
+@pytest.fixture
+def door(store, tmp_path):
+    return ReviewPage(tmp_path, None)
+
+
+@pytest.fixture
+def whole(store, tmp_path):
+    explorer = ReviewedExplorer(settings=Settings(cache=tmp_path / "cache", data=tmp_path))
+    return ReviewPage(tmp_path, Maker(explorer, tmp_path))  # type: ignore[arg-type]
+
+
+def ask(page, act, **more):
+    """Send a message as the browser does; return what each part of the page shows then."""
+    shown = page.answer(SimpleNamespace(_data={"act": act, **more}))
+    names = {page.stage: "stage", page.told: "told", page.reply: "reply"}
+    return {names[part]: value for part, value in shown.items()}
+
+
+def case_of(shown, where="data-case"):
+    start = shown["stage"].index(f'{where}="') + len(f'{where}="')
+    return json.loads(unescape(shown["stage"][start : shown["stage"].index('"', start)]))
+
+
+def answer(page, case, seq=1, state="open", act="save", **parts):
+    given = {**said(), "levels": [0] * len(case["texts"]), "state": state, **parts}
+    return ask(page, act, seat=case["seat"], number=case["number"], seq=seq, action="x", answer=given)
+
+
+def sat(page, number=1):
+    case = case_of(ask(page, "sit", review="r1", reviewer="AB"))
+    return case_of(ask(page, "go", seat=case["seat"], number=number))
+
+
+def test_a_new_reviewer_begins_with_the_practice_case_and_one_who_returns_with_the_first_open_one(door):
+    assert case_of(ask(door, "sit", review="r1", reviewer="AB"))["number"] == 0
+    case = sat(door)
+    answer(door, case, levels=[1, 2, 3], state="submitted", act="turn")
+    assert case_of(ask(door, "sit", review="r1", reviewer="AB"))["number"] == 2
+
+
+def test_nothing_about_a_case_names_a_model_or_a_study(door):
+    told = json.dumps(
+        [
+            ask(door, "open"),
+            ask(door, "sit", review="r1", reviewer="AB"),
+            case_of(ask(door, "sit", review="r1", reviewer="AB")),
+        ]
+    )
+    sat(door)
+    assert not any(name in told for name in (*MODELS, "made-up:"))
+
+
+def test_a_case_is_submitted_with_all_ranks_or_not_at_all(door, store):
+    case = sat(door)
+    shown = answer(door, case, levels=[1, 0, 2], state="submitted", act="turn")
+    assert "Give every report a rank" in shown["told"]
+    answer(door, case, seq=2, levels=[1, 1, 2], state="submitted", act="turn")
+    assert store.answer("r1", 1, "AB").levels == (1, 1, 3)  # dense ranks became competition ranks
+
+
+def test_a_browser_cannot_say_that_it_was_shown_the_ground_truth(door, store):
+    answer(door, sat(door), levels=[1, 2, 3], revealed=True, first=[3, 2, 1])
+    assert store.answer("r1", 1, "AB").revealed is False
+    assert store.answer("r1", 1, "AB").first == ()
+
+
+def test_a_refused_answer_is_said_and_the_saved_one_stays(door, store):
+    case = sat(door)
+    answer(door, case, seq=5, levels=[1, 2, 3])
+    shown = answer(door, case, seq=6, levels=[1, 2, 9])
+    assert 'role="alert"' in shown["told"]
+    assert json.loads(unescape(shown["reply"]))["refused"] == 6
+    assert store.answer("r1", 1, "AB").levels == (1, 2, 3)
+
+
+@pytest.mark.parametrize("act", ["results", "forget", "delete", "rules", "queries", "forget-answers", "nonsense", None])
+def test_through_the_door_nobody_runs_a_review(door, store, act):
+    assert "stage" not in ask(door, act, review="r1", reviewer="AB")
+    assert store.reviews()
+
+
+@pytest.mark.parametrize("kind", ["ratings", "table", "json", "key", "print"])
+def test_through_the_door_nothing_is_exported_before_the_answers_are_closed(door, kind):
+    case = sat(door)
+    shown = ask(door, "export", review="r1", kind=kind, seat=case["seat"])
+    assert "Finish the review first" in shown["told"]
+    assert not any(name in json.dumps(shown) for name in MODELS)
+
+
+def test_names_are_shown_at_the_end_and_the_answers_are_closed(door):
+    for number in (1, 2, 3):
+        shown = answer(door, sat(door, number), levels=[1, 2, 3], state="submitted", act="turn")
+    assert "all 3 cases done" in shown["stage"]
+    seat = case_of(shown, "data-end")["seat"]
+    assert all(name in ask(door, "finish", seat=seat)["stage"] for name in MODELS)
+    assert all(name in ask(door, "sit", review="r1", reviewer="AB")["stage"] for name in MODELS)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        {"act": "save"},
+        {"act": "save", "seat": 3},
+        {"act": "save", "seat": {"review": "r1", "reviewer": "AB"}, "number": -1, "seq": 1},
+        {"act": "go", "seat": {"review": "none", "reviewer": "AB"}, "number": 1},
+        {"act": "sit", "review": ["r1"], "reviewer": "AB"},
+        {"act": "turn", "seat": {"review": "r1", "reviewer": "AB"}, "number": 2**60, "seq": 1},
+    ],
+)
+def test_messages_that_are_none_change_nothing(door, store, message):
+    door.answer(SimpleNamespace(_data=message))
+    assert store.changes("r1") == ()
+
+
+def test_no_text_of_a_person_or_a_file_becomes_markup(whole, store, tmp_path):
+    for number in (1, 2, 3):
+        case = case_of(ask(whole, "sit", review="r1", reviewer=XSS))
+        case = case_of(ask(whole, "go", seat=case["seat"], number=number))
+        answer(whole, case, levels=[1, 2, 3], state="submitted", act="turn", comment=XSS)
+    screens = [ask(whole, "open"), ask(whole, "results", review="r1"), ask(whole, "export", review="r1", kind="print")]
+    assert not any("<img" in text for shown in screens for text in shown.values())
+    printed = json.loads(unescape(screens[2]["reply"]))["text"]
+    assert "&lt;img src=x" in printed
+    assert "<img" not in printed
+
+
+def work(page, act, **more):
+    *steps, last = page.work(SimpleNamespace(_data={"act": act, **more}))
+    names = {page.stage: "stage", page.told: "told", page.reply: "reply"}
+    return steps, {names[part]: value for part, value in last.items()}
+
+
+FIELDS = {"seed": "5", "asked": "findings", "count": "4", "halve": "on", "encoder": ["pocket", "base", "minilm"]}
+
+
+def test_a_review_is_made_of_studies_with_progress(whole, store):
+    steps, last = work(whole, "make", fields=FIELDS)
+    assert any("Asking the encoders" in line for step in steps for line in step.values())
+    assert "4 cases" in last["stage"]
+    made = next(one for one in store.reviews() if one.id != "r1")
+    assert made.about["rule"] == "4 drawn of 12 studies, 4 of 8 normals left out; asked with findings"
+    assert all(len(case.candidates) == 3 for case in store.cases(made.id)[1:])
+
+
+def test_imported_reports_take_part_and_unknown_studies_are_kept_as_a_list(whole, store):
+    rows = [{"study_id": f"made-up:{1000 + 37 * n}", "model": "maira-2", "report": f"Report {n}."} for n in range(3)]
+    text = "\n".join(json.dumps(row) for row in (*rows, {**rows[0], "study_id": "unheard-of"}))
+    _, last = work(whole, "make", fields={**FIELDS, "halve": ""}, generated=text)
+    made = next(one for one in store.reviews() if one.id != "r1")
+    assert made.cases == 3  # the studies that have an imported report
+    assert made.about["unknown_studies"] == ["unheard-of"]
+    assert all(
+        "maira-2" in [name for one in case.candidates for name in one.models] for case in store.cases(made.id)[1:]
+    )
+    assert "unheard-of" in last["told"]
+
+
+def test_a_bad_line_of_an_import_makes_no_review(whole, store):
+    _, last = work(whole, "make", fields=FIELDS, generated='{"study_id": 1}')
+    assert "Nothing was imported" in last["told"]
+    assert len(store.reviews()) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"count": "0"}, {"count": "x"}, {"seed": ""}, {"asked": "?"}, {"encoder": ["pocket"]}, {"finding": "Edema"}],
+)
+def test_fields_that_do_not_fit_make_no_review(whole, store, wrong):
+    _, last = work(whole, "make", fields={**FIELDS, **wrong})
+    assert 'role="alert"' in last["told"]
+    assert len(store.reviews()) == 1
+
+
+def test_queries_brought_from_compare_are_their_own_ground_truth(whole, store):
+    shown = ask(whole, "queries", queries=["small effusion", "sm R PTX"], rankers=["base", "minilm"], k=10)
+    assert "2 queries" in shown["stage"]
+    fields = {"seed": "1", "first": "1", "encoder": ["base", "minilm"]}
+    work(whole, "make", fields=fields, brought=["small effusion", "sm R PTX"])
+    made = next(one for one in store.reviews() if one.id != "r1")
+    assert [case.truth for case in store.cases(made.id)[1:]] == ["small effusion", "sm R PTX"]
+    assert store.cases(made.id)[1].study == ""
+
+
+def test_a_model_on_another_machine_is_asked_only_after_a_confirmation(whole, store):
+    fields = {"url": "https://example.org/v1", "model": "m", "key": ""}
+    _, last = work(whole, "ask", review="r1", fields=fields)
+    assert "another machine" in last["told"]
+    assert store.judgements("r1") == ()
