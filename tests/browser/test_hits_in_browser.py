@@ -322,7 +322,7 @@ def test_what_goes_wrong_is_said_in_place(page):
     page.fill("#query textarea", "break")
     with answer(page):
         page.press("#query textarea", "Enter")
-    assert "did not finish" in page.inner_text("#status [role=alert]")
+    assert "ran out of memory" in page.inner_text("#status [role=alert]")
     ask(page, "the kettle")
     assert page.inner_text("#results .nothing").startswith("Nothing similar.")
 

@@ -126,3 +126,69 @@ def test_a_corpus_is_chosen_only_where_there_are_several(page):
     assert "internal use" in last(updates, several.footer)
     again = list(several.ask_again(Query(text="sm R PTX"), (), *OPTIONS, "made-up"))
     assert "of 3,930 for this text" in last(again, several.status)
+
+
+def did(page, what, asked=None, visited=(), options=OPTIONS, **more):
+    return list(page.do(gr.EventData(None, {"what": what, **more}), asked, visited, *options))
+
+
+def test_more_like_a_hit_asks_for_its_neighbours(page):
+    updates = did(page, "like", which="made-up:1037")
+    assert last(updates, page.asked) == Query(study="made-up:1037")
+    assert "like made-up:1037" in last(updates, page.status)
+    assert 'data-study="made-up:1037"' not in last(updates, page.results)
+
+
+def test_a_study_is_liked_by_any_encoder_and_a_film_with_text_only_by_one_with_eyes(page):
+    assert "BM25 · bm25" in last(did(page, "like", which="made-up:1037", options=("bm25", *OPTIONS[1:])), page.status)
+    both = list(page.ask_both("sm R PTX", film(), 30, (), "bm25", *OPTIONS[1:]))
+    assert last(both, page.asked).weight == 0.3
+    assert "for this text and film, 30% film · cosine · pocket" in last(both, page.status)
+
+
+def test_another_weight_asks_again_only_where_both_were_asked(page):
+    both = Query(text="sm R PTX", image=film())
+    assert "80% film" in last(page.weigh(both, 80, (), *OPTIONS), page.status)
+    assert list(page.weigh(Query(text="sm R PTX"), 80, (), *OPTIONS)) == [{}]
+
+
+def test_undo_forgets_the_last_question_and_shows_the_one_before_as_it_was(page):
+    first = last(page.ask_text("sm R PTX", (), *OPTIONS), page.visits)
+    second = last(page.ask_text("no eff", first, "bm25", *OPTIONS[1:]), page.visits)
+    assert [visit.query.text for visit in second] == ["sm R PTX", "no eff"]
+    undone = did(page, "undo", visited=second)
+    assert (last(undone, page.query), last(undone, page.options.encoder)) == ("sm R PTX", "pocket")
+    assert last(undone, page.visits) == first
+    assert did(page, "undo", visited=first) == [{page.status: ""}]
+
+
+def test_a_finding_left_out_is_in_the_filters_and_in_no_hit(page):
+    updates = did(page, "without", Query(text="retic opac"), which="Fibrosis")
+    assert last(updates, page.options.without) == ["Fibrosis"]
+    assert "fibrosis" not in last(updates, page.results)
+    assert "1 filter" in last(updates, page.status)
+
+
+@pytest.mark.parametrize("which", ["<img src=x>", "Plague", ""])
+def test_what_reports_are_not_read_for_is_not_left_out(page, which):
+    assert 'role="alert"' in last(did(page, "without", Query(text="x"), which=which), page.status)
+
+
+def test_an_address_shows_its_choices_and_asks_only_what_its_link_brought(page):
+    quiet = did(page, "restore", which="encoder=bm25&k=5&finding=Edema+%C2%B7+absent")
+    assert (last(quiet, page.options.encoder), last(quiet, page.options.k)) == ("bm25", 5)
+    assert last(quiet, page.options.findings) == ["Edema · absent"]
+    assert last(quiet, page.status) == ""
+    asked = did(page, "restore", which="k=5", text="sm R PTX")
+    assert last(asked, page.results).count('class="hit"') == 5
+
+
+@pytest.mark.parametrize("what", ["", "drop", "again"])
+def test_an_act_that_is_none_changes_nothing(page, what):
+    assert did(page, what, which="99") == [{page.status: ""}]
+
+
+def test_nothing_similar_is_said_only_where_nothing_was_recognised(page):
+    assert "Nothing similar." in last(page.ask_text("the kettle", (), *OPTIONS), page.results)
+    assert "Nothing similar." not in last(page.ask_text("sm R PTX", (), *OPTIONS), page.results)
+    assert "Nothing similar." not in last(page.ask_text("the kettle", (), "bm25", *OPTIONS[1:]), page.results)
