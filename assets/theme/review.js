@@ -23,12 +23,6 @@
   new MutationObserver(start).observe(root, { attributes: true, attributeFilter: ["data-page"] });
   window.addEventListener("cxr:review-ready", () => setTimeout(start));
 
-  // A set of queries from Compare: its form is what the page opens with.
-  window.addEventListener("cxr:review-set", ({ detail }) => {
-    shown = true;
-    send({ act: "queries", ...detail });
-  });
-
   // The case on the screen.
   let told = null; // what the server said of it
   let answer = null; // what the reviewer says, as it is sent
@@ -198,6 +192,9 @@
     export: ({ dataset }) => send({ act: "export", review: dataset.review, kind: dataset.kind, seat: remembered() }),
     forget: ({ dataset }) => send({ act: "forget", review: dataset.review, reviewer: dataset.reviewer }),
     delete: ({ dataset }) => send({ act: "delete", review: dataset.review }),
+    lab: () => send({ act: "lab" }),
+    another: (button) => send({ act: "another", ...fieldsOf(button.form) }),
+    inject: (button) => send({ act: "inject", ...fieldsOf(button.form) }),
     stop: () => window.dispatchEvent(new Event("cxr:review-stop")),
   };
   const SURE = { forget: "Press again to delete", delete: "Press again to delete", "forget-answers": "Press again to delete" };
@@ -288,6 +285,7 @@
 
   // What the server sends.
   window.addEventListener("cxr:stage", () => {
+    shown = true;
     const box = $(".case");
     told = box ? JSON.parse(box.dataset.case) : null;
     unsaved = 0;
@@ -351,7 +349,7 @@
     work({
       act: kind,
       review,
-      fields: fieldsOf(form),
+      fields: { ...fieldsOf(form), how: event.submitter?.value },
       generated: file ? await file.text() : null,
       brought: brought ? JSON.parse(brought.dataset.brought) : null,
     });

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # as the address names them; the first is shown where it names none
 PAGES = ("search", "compare", "abbreviations", "map", "review", "results")
-READY = "() => { document.body.dataset.ready = 'yes'; window.dispatchEvent(new Event('cxr:ready')); }"
+READY = "() => { document.body.dataset.ready = 'yes'; }"
 HEADER_SHOWN = "window.dispatchEvent(new Event('cxr:header'))"
 
 
@@ -47,6 +47,8 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
         abbreviations, measurements = AbbreviationsPage(explorer), ResultsPage(measured)
         cloud = MapPage(explorer, search.asked)
         review = ReviewPage(explorer.settings.data, Maker(explorer, explorer.settings.data))
+        with compare.set_acts:
+            send = gr.Button("Review this set", size="sm")
         bottom.render()
         search.wire(blocks)
         compare.wire()
@@ -54,6 +56,7 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
         measurements.wire(blocks)
         cloud.wire()
         review.wire()
+        review.take(send.click, compare.asked_set)
         blocks.load(fn=None, js=READY, api_visibility="private")
     return blocks
 

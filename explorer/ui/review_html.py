@@ -62,8 +62,10 @@ def listing(listed: Sequence[Listed], form: str, *, door: bool) -> str:
     """Return the list of reviews; `form` makes a new one, "" where that is not possible."""
     rows = "".join(_listed(one, door=door) for one in listed)
     empty = "<p>There is no review yet.</p>" if not listed else ""
+    lab = "" if door else '<button type="button" class="plain" data-do="lab">Error lab ›</button>'
     return (
-        '<div class="desk"><section class="reviews"><h2>Reviews</h2><p class="about">Reports from several models are '
+        f'<div class="desk"><section class="reviews"><div class="heading"><h2>Reviews</h2>{lab}</div>'
+        '<p class="about">Reports from several models are '
         "ranked against the ground truth, without knowing which is whose.</p>"
         '<form data-form="sit"><label>Your name or initials <input name="reviewer" required autocomplete="off" '
         f'maxlength="{LONGEST_NAME}"></label></form>{empty}<ul class="list">{rows}</ul>'

@@ -20,6 +20,7 @@ from explorer.review.selection import MOST_CASES, Wanted, pool_of, select
 from explorer.review.store import ReviewStore
 from explorer.types import SCOPES, Scope
 from explorer.ui import render, review_html
+from explorer.ui.lab import LabDesk
 from explorer.ui.render import escape
 from explorer.ui.work import watch
 
@@ -39,6 +40,7 @@ class Done:
 
     review: str  # whose results are to be shown; "" for the list of reviews
     said: str  # a line for the page, "" for none
+    screen: str = ""  # what is to be shown instead of either
 
 
 class Maker:
@@ -47,6 +49,7 @@ class Maker:
     def __init__(self, explorer: Explorer, data: Path) -> None:
         self._explorer = explorer
         self._data = data
+        self.lab = LabDesk(explorer)
 
     def form(self, asked: Message) -> str:
         """Return the form for a new review; `asked` brings queries, rankers and k from elsewhere, {} for none."""
@@ -64,7 +67,7 @@ class Maker:
 
         Yields lines on how far it is. Raises CxrError if it cannot be done; nothing is half-made then.
         """
-        acts = {"make": self._make, "ask": self._ask}
+        acts = {"make": self._make, "ask": self._ask, "lab": self._ask_lab}
         act = acts.get(str(message.get("act")))
         if act is None:
             raise BadReview("The page sent something that cannot be read. Reload it.")
@@ -77,6 +80,13 @@ class Maker:
     def forget(self) -> int:
         """Delete the kept answers of language models."""
         return forget_answers(self._data)
+
+    def _ask_lab(self, _: ReviewStore, message: Message, progress: Progress) -> Done:
+        fields = message.get("fields")
+        if not isinstance(fields, Mapping):
+            raise BadReview("The page sent something that cannot be read. Reload it.")
+        how = self.lab.strip if fields.get("how") == "strip" else self.lab.margins
+        return Done("", "", how(fields, progress))
 
     def _make(self, store: ReviewStore, message: Message, progress: Progress) -> Done:
         fields = message.get("fields")

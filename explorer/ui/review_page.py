@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from explorer.review.records import PRACTICE, read_answer
 from explorer.review.store import ReviewStore, Seat
 from explorer.review.summary import as_record, blinding_key, csv_text, ratings, summarise, table_c9
 from explorer.ui import render, review_html, review_tables
+from explorer.ui.lab import LabDesk
 from explorer.ui.review_making import Maker
 from explorer.ui.theme import PLAIN, QUIET
 
@@ -35,6 +37,7 @@ window.addEventListener('cxr:review-stop', () => trigger('clear'));
 window.dispatchEvent(new Event('cxr:review-ready'));
 """
 BUSY = "The review could not be reached: the server is busy, or something failed inside it. Nothing saved is lost."
+SHOW = "() => { window.dispatchEvent(new CustomEvent('cxr:go', {detail: 'review'})); }"
 AT_ONCE = 4  # messages answered at the same time
 
 Message = Mapping[str, Any]
@@ -68,6 +71,18 @@ class ReviewPage:
             worked.failure(lambda: {self.told: render.alert(BUSY)}, outputs=shown, **QUIET)
             self.bridge.clear(self.stopped, outputs=shown, cancels=[worked], **QUIET)
 
+    def take(self, event: Callable[..., Any], asked: gr.State) -> None:
+        """Let an event bring a set of queries, rankers and a number of hits to the form, and show the page."""
+        brought = event(self.bring, asked, [self.stage, self.told, self.reply], **QUIET)
+        brought.then(fn=None, js=SHOW, **QUIET)
+
+    def bring(self, asked: tuple[tuple[str, ...], tuple[str, ...], int] | None) -> Screen:
+        """Show the form for a review of queries brought from elsewhere; the plain list for none."""
+        if asked is None:
+            return self._open({})
+        queries, rankers, k = asked
+        return self._queries({"queries": queries, "rankers": rankers, "k": k})
+
     def answer(self, event: gr.EventData) -> Screen:
         """Answer one message. What cannot be done is said on the page; what was saved stays saved."""
         message = event._data if isinstance(event._data, dict) else {}
@@ -80,7 +95,7 @@ class ReviewPage:
             "undo": self._undo,
             "reveal": self._reveal,
             "finish": self._finish,
-            **({} if self._maker is None else self._running()),
+            **({} if self._maker is None else {**self._running(), **self._in_lab(self._maker.lab)}),
             "export": self._export,
         }
         act = acts.get(str(message.get("act")))
@@ -98,7 +113,7 @@ class ReviewPage:
         except CxrError as error:
             yield {self.told: render.alert(error), self.reply: self._said(refused=0)}
             return
-        screen = self._shown(done.review) if done.review else self._list()
+        screen = done.screen or (self._shown(done.review) if done.review else self._list())
         yield {self.stage: screen, self.told: review_html.said(done.said), self.reply: self._said(done=True)}
 
     def stopped(self) -> Screen:
@@ -120,8 +135,17 @@ class ReviewPage:
             "forget": self._forget,
             "delete": self._delete,
             "rules": self._rules,
-            "queries": self._queries,
             "forget-answers": self._forget_answers,
+        }
+
+    def _in_lab(self, lab: LabDesk) -> dict[str, Callable[[Message], Screen]]:
+        def shown(make: Callable[[Message], str], message: Message) -> Screen:
+            return {self.stage: make(message), self.told: ""}
+
+        return {
+            "lab": partial(shown, lab.open),
+            "another": partial(shown, lab.another),
+            "inject": partial(shown, lab.inject),
         }
 
     def _open(self, _: Message) -> Screen:

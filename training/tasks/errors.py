@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from explorer.corpora.base import Corpus
 from explorer.corpora.split import Split
-from explorer.language.agreement import agreements
+from explorer.error_lab import borne_out
 from explorer.language.error_injection import CATEGORIES, Injected, Injector
 from explorer.language.findings import FindingsReader
 from explorer.metrics.choice import Choices, choices
@@ -105,15 +105,7 @@ def _errors(
     findings: str, impression: str, injector: Injector, reader: FindingsReader, draw: np.random.Generator
 ) -> list[Injected]:
     made = injector.each(impression, draw)
-    return list(islice((error for error in made if not _borne_out(error.text, impression, findings, reader)), ERRORS))
-
-
-def _borne_out(told: str, impression: str, findings: str, reader: FindingsReader) -> bool:
-    """Whether all that an erroneous impression says and the true one does not, is said by the findings."""
-    said = {(one.name, one.status, one.laterality, one.location) for one in reader.read(impression, "")}
-    added = [one for one in reader.read(told, "") if (one.name, one.status, one.laterality, one.location) not in said]
-    verdicts = agreements(added, reader.read(findings, ""))
-    return bool(verdicts) and all(one.verdict == "agrees" for one in verdicts)
+    return list(islice((error for error in made if not borne_out(error.text, impression, findings, reader)), ERRORS))
 
 
 def _four_way(part: str, scores: Scores, familiar: Scores) -> list[Figure]:

@@ -103,7 +103,7 @@ def test_a_refused_answer_is_said_and_the_saved_one_stays(door, store):
     assert store.answer("r1", 1, "AB").levels == (1, 2, 3)
 
 
-@pytest.mark.parametrize("act", ["results", "forget", "delete", "rules", "queries", "forget-answers", "nonsense", None])
+@pytest.mark.parametrize("act", ["results", "forget", "delete", "rules", "lab", "forget-answers", "nonsense", None])
 def test_through_the_door_nobody_runs_a_review(door, store, act):
     assert "stage" not in ask(door, act, review="r1", reviewer="AB")
     assert store.reviews()
@@ -203,8 +203,8 @@ def test_fields_that_do_not_fit_make_no_review(whole, store, wrong):
 
 
 def test_queries_brought_from_compare_are_their_own_ground_truth(whole, store):
-    shown = ask(whole, "queries", queries=["small effusion", "sm R PTX"], rankers=["base", "minilm"], k=10)
-    assert "2 queries" in shown["stage"]
+    shown = whole.bring((("small effusion", "sm R PTX"), ("base", "minilm"), 10))
+    assert "2 queries" in shown[whole.stage]
     fields = {"seed": "1", "first": "1", "encoder": ["base", "minilm"]}
     work(whole, "make", fields=fields, brought=["small effusion", "sm R PTX"])
     made = next(one for one in store.reviews() if one.id != "r1")
@@ -217,3 +217,39 @@ def test_a_model_on_another_machine_is_asked_only_after_a_confirmation(whole, st
     _, last = work(whole, "ask", review="r1", fields=fields)
     assert "another machine" in last["told"]
     assert store.judgements("r1") == ()
+
+
+def test_the_error_lab_shows_errors_of_a_study_then_margins_then_the_strip(whole):
+    first = ask(whole, "lab")["stage"]
+    assert "<del>" in first or "<mark>" in first
+    assert "does not apply" in first
+    assert "Not measured yet" in first
+    texts = {"findings": "Small left effusion.", "impression": "Small left pleural effusion."}
+    asked = {**texts, "encoder": ["pocket", "minilm"], "studies": "50"}
+    steps, last = work(whole, "lab", fields={**asked, "how": "margins"})
+    assert any("Asking minilm" in line for step in steps for line in step.values())
+    assert last["stage"].count('class="margin') >= 6
+    _, last = work(whole, "lab", fields={**asked, "how": "strip"})
+    assert "over 12 studies of Made-up reports" in last["stage"]
+    assert ask(whole, "lab")["stage"].count('class="share') == last["stage"].count('class="share') > 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"findings": ""}, {"impression": "x" * 4_001}, {"encoder": []}, {"studies": "9", "how": "strip"}]
+)
+def test_the_error_lab_refuses_what_it_cannot_ask(whole, wrong):
+    asked = {
+        "findings": "Effusion.",
+        "impression": "Effusion.",
+        "encoder": ["pocket"],
+        "studies": "50",
+        "how": "margins",
+    }
+    _, last = work(whole, "lab", fields={**asked, **wrong})
+    assert 'role="alert"' in last["told"]
+
+
+def test_no_text_in_the_error_lab_becomes_markup(whole):
+    shown = ask(whole, "inject", findings=XSS, impression=f"Small left effusion {XSS}.", encoder=["pocket"])
+    assert "<img" not in shown["stage"]
+    assert "&lt;img" in shown["stage"]
