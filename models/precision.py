@@ -12,7 +12,7 @@ from torch import nn
 
 from models.interfaces import EncoderInfo, TowerError
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 Answer = TypeVar("Answer")
 RETREATED = "the memory of the GPU was full, so this tower runs on the processor until the next start"
@@ -23,7 +23,7 @@ class Placement:
     """Where a tower runs and how it multiplies."""
 
     device: torch.device
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["fp32", "bf16", "int8"]  # int8: 8-bit weights, what is not a product stays fp32
 
     @property
     def dtype(self) -> torch.dtype:
@@ -32,7 +32,7 @@ class Placement:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which a tower with fp32 weights multiplies in this precision."""
-        if self.precision == "fp32":
+        if self.precision != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 

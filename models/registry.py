@@ -93,10 +93,12 @@ def load_text_encoder(
     """
     from models.precision import place
 
+    folder = ASSETS / name_or_folder if name_or_folder in TRAINED else Path(name_or_folder)
     placement = place(precision, device)
+    if precision == "auto" and placement.device.type == "cpu" and _prefers_bytes(folder):
+        placement = place("int8", "cpu")
     if name_or_folder in names():
         return _named(str(name_or_folder), placement)
-    folder = Path(name_or_folder)
     with _fitting(folder):
         if _is_trained(folder):
             from models.trained import trained_encoder
@@ -223,6 +225,14 @@ def _published_dual(name: str, placement: Placement) -> Dual:
 def _refuse_if_missing(name: str) -> None:
     if lacking := missing(name):
         raise WeightsMissing(lacking)
+
+
+def _prefers_bytes(folder: Path) -> bool:
+    if not _is_trained(folder):
+        return False
+    from models.trained import prefers_bytes
+
+    return prefers_bytes(folder / "text")
 
 
 def _is_trained(folder: Path) -> bool:

@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.bidirectional import Attention, Decoder, DecoderConfig
+from models.int8 import ByteLinear
 from models.interfaces import EncoderInfo, Vectors
 from models.pooling import Pooling, PoolingMode, Whitening
 from models.precision import Home, Placement
 
 END_OF_TEXT = 2  # SmolLM2's <|im_end|>: pads, and stands for an empty text
 TOKENS_PER_BATCH = 4_096
+BYTE_TOKENS_PER_BATCH = 1_024  # byte weights leave so little to multiply that the states should stay in the cache
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ class DecoderTextEncoder:
         projection: nn.Module | None = None,
     ) -> None:
         self._tower, self._projection = tower.eval(), projection.eval() if projection is not None else None
-        self._tower.decoder.to(placement.dtype)
+        if placement.precision != "int8":
+            self._tower.decoder.to(placement.dtype)
         self._tokenizer = tokenizer
         self._info = info
         self._home = Home([tower, *([projection] if projection is not None else [])], placement)
@@ -161,6 +164,13 @@ class DecoderTextEncoder:
     def info(self) -> EncoderInfo:
         """The tower's description, as it runs now."""
         return self._home.told(self._info)
+
+    @property
+    def decoder_bytes(self) -> int:
+        """Return how many bytes of memory the decoder's weights take, its token table included."""
+        decoder = self._tower.decoder
+        plain = sum(one.numel() * one.element_size() for one in (*decoder.parameters(), *decoder.buffers()))
+        return plain + sum(one.packed_bytes for one in decoder.modules() if isinstance(one, ByteLinear))
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], instruction: str = "") -> Vectors:
@@ -171,8 +181,9 @@ class DecoderTextEncoder:
         if not texts:
             return np.zeros((0, self.info.dim), dtype=np.float32)
         pairs = self._tokenizer.pairs(texts, [instruction] * len(texts))
+        at_once = BYTE_TOKENS_PER_BATCH if self._home.placement.precision == "int8" else TOKENS_PER_BATCH
         return self._home.run(
-            lambda: in_buckets(self._vectors, pairs, self._home.placement.device, TOKENS_PER_BATCH).cpu().numpy()
+            lambda: in_buckets(self._vectors, pairs, self._home.placement.device, at_once).cpu().numpy()
         )
 
     def _vectors(self, batch: Batch) -> Tensor:

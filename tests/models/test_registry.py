@@ -11,10 +11,13 @@ import torch
 from models import registry
 from models.checkpoint import MANIFEST, TENSORS, open_checkpoint, save_checkpoint
 from models.dual import DualConfig, ImageSide, TextProjection
+from models.int8 import PARTS, multiplies_bytes
 from models.interfaces import TowerError, UnknownTower, WeightsDamaged, WeightsMissing
 from models.packaged import smollm2
+from models.quantizing import byte_weights, watch
 from models.registry import dual_names, load_dual, load_text_encoder, names
-from models.text import TowerConfig
+from models.text import TowerConfig, pad
+from models.trained import byte_folder
 from models.vision import VisionConfig
 
 TOWER = TowerConfig(layers=1, attention="causal", pooling="latent_attention", whitening=True, max_tokens=32)
@@ -205,3 +208,65 @@ def test_a_manifest_of_another_version_is_damage_and_no_traceback(copy):
     (copy / "dual" / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(WeightsDamaged, match="do not fit this version"):
         load_dual(copy)
+
+
+@pytest.fixture(scope="module")
+def byte_tensors(encoder):
+    seen = watch(encoder._tower, [pad(encoder._tokenizer.pairs(NOTES, [""] * 3))])
+    return byte_weights(encoder._tower.decoder, seen, frozenset(PARTS), lambda share: None)
+
+
+@pytest.fixture
+def write_bytes(trained, encoder, byte_tensors, prepared_base):
+    """Return what puts byte weights of the toy tower where they are looked for."""
+
+    def write(**changes):
+        about = {"of": encoder.info.revision, "fine": list(PARTS), "chosen": True} | changes
+        save_checkpoint(byte_folder(open_checkpoint(trained / "text")), byte_tensors, about)
+
+    return write
+
+
+@pytest.fixture
+def prepared_base(tmp_path, monkeypatch):
+    """A cache of its own that has the converted language model already."""
+    kept = tmp_path / "cache" / "weights"
+    kept.mkdir(parents=True)
+    (kept / "smollm2-135m").symlink_to(smollm2().folder)
+    monkeypatch.setenv("CXR_CACHE", str(tmp_path / "cache"))
+
+
+needs_bytes = pytest.mark.skipif(not multiplies_bytes(), reason="this CPU does not multiply bytes natively")
+
+
+@needs_bytes
+def test_byte_weights_that_reached_the_bars_are_preferred_and_are_another_revision(trained, encoder, write_bytes):
+    write_bytes()
+    found = load_text_encoder(trained)
+    assert found.info.precision == "int8"
+    assert found.info.revision not in {
+        encoder.info.revision,
+        load_text_encoder(trained, precision="bf16").info.revision,
+    }
+    assert (found.encode(NOTES) * encoder.encode(NOTES)).sum(axis=1).min() > 0.999
+
+
+@needs_bytes
+def test_byte_weights_that_did_not_reach_the_bars_are_used_only_when_asked_for(trained, write_bytes):
+    write_bytes(chosen=False)
+    assert load_text_encoder(trained).info.precision != "int8"
+    assert load_text_encoder(trained, precision="int8").info.precision == "int8"
+
+
+@needs_bytes
+def test_byte_weights_of_another_tower_are_refused(trained, write_bytes):
+    write_bytes(of="another")
+    with pytest.raises(WeightsDamaged, match="made of another tower"):
+        load_text_encoder(trained, precision="int8")
+
+
+@needs_bytes
+def test_byte_weights_that_were_never_made_are_missed_with_the_command_that_makes_them(trained, prepared_base):
+    assert load_text_encoder(trained).info.precision != "int8"
+    with pytest.raises(WeightsMissing, match=r"python -m training\.quantize toy"):
+        load_text_encoder(trained, precision="int8")
