@@ -136,3 +136,20 @@ def test_bombs_cost_the_app_no_memory_and_the_next_film_is_read(intake: Intake) 
             intake.read(data)
         assert process.memory_info().rss - before < 20 * MEGABYTE
     assert intake.read(FILM).pixels.shape == (32, 32)
+
+
+@pytest.mark.slow
+def test_every_bomb_through_the_sandbox_is_refused_in_time(record_property: Callable[[str, object], None]) -> None:
+    process = psutil.Process()
+    with Intake(Limits()) as own:
+        own.read(FILM)
+        before = process.memory_info().rss
+        for make, refusal in BOMBS.values():
+            data = make()
+            started = time.monotonic()
+            with pytest.raises(refusal):
+                own.read(data)
+            assert time.monotonic() - started < 30
+            assert process.memory_info().rss - before < 100 * MEGABYTE
+            assert own.read(FILM).pixels.shape == (32, 32)
+    record_property("faults", len(BOMBS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +34,8 @@ from explorer.errors import IntakeError
 from explorer.intake.decode import decode
 from explorer.intake.sandbox import Intake
 from explorer.settings import MEGABYTE, Limits
+
+Tally = Callable[[str, object], None]
 
 HERE = ("explicit", "implicit", "RLE", "PNG", "plain JPEG")
 # What gdcm decodes is damaged in the sandbox only: a few flipped bytes make it end the whole process.
@@ -109,15 +112,20 @@ def test_any_bytes_behind_a_dicom_header_are_survived(noise: bytes) -> None:
 @pytest.mark.fuzz
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", HERE)
-def test_thousands_of_damages_end_as_a_film_or_a_refusal(kind: str, seeds: dict[str, bytes]) -> None:
+def test_thousands_of_damages_end_as_a_film_or_a_refusal(
+    kind: str, seeds: dict[str, bytes], record_property: Tally
+) -> None:
     random = np.random.default_rng(0)
     for _ in range(2_000):
         survives(damaged(seeds[kind], random))
+    record_property("faults", 2_000)
 
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("kind", SANDBOXED)
-def test_hundreds_of_damages_leave_the_app_as_it_was(kind: str, seeds: dict[str, bytes]) -> None:
+def test_hundreds_of_damages_leave_the_app_as_it_was(
+    kind: str, seeds: dict[str, bytes], record_property: Tally
+) -> None:
     random, process = np.random.default_rng(1), psutil.Process()
     with Intake(Limits()) as own:
         wanted = own.read(seeds[kind]).digest
@@ -127,6 +135,7 @@ def test_hundreds_of_damages_leave_the_app_as_it_was(kind: str, seeds: dict[str,
                 own.read(damaged(seeds[kind], random))
         assert process.memory_info().rss - before < 50 * MEGABYTE
         assert own.read(seeds[kind]).digest == wanted
+    record_property("faults", 150)
 
 
 def test_a_panic_outside_exception_is_a_damaged_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
