@@ -24,6 +24,7 @@ from models.interfaces import WeightsDamaged, WeightsMissing
 
 MANIFEST = "manifest.json"
 TENSORS = "weights.safetensors"
+_TEMPORARY = ".tmp"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def save_checkpoint(
         files: more files of the checkpoint, such as a tokenizer, by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f".*{_TEMPORARY}"):  # by a save that was killed
+        left.unlink(missing_ok=True)
     contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     write_atomically(folder / TENSORS, lambda target: save_file(contiguous, str(target)))
     for name, content in (files or {}).items():
@@ -159,7 +162,7 @@ def read_pytorch_file(file: Path) -> dict[str, Any]:
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside path, flush it to disk, and put it in place in one step."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -241,3 +241,10 @@ def test_a_manifest_is_readable_json_with_its_own_words_kept(tmp_path):
     save_checkpoint(tmp_path, WEIGHTS, {"note": "Größe"})
     assert "Größe" in (tmp_path / MANIFEST).read_text(encoding="utf-8")
     assert json.loads((tmp_path / MANIFEST).read_text(encoding="utf-8"))["note"] == "Größe"
+
+
+def test_what_a_killed_save_left_is_removed_by_the_next(folder):
+    left = folder / f".{TENSORS}.k1ll3d.tmp"
+    left.write_bytes(b"half a tow")
+    save_checkpoint(folder, WEIGHTS, {}, {"tokenizer.json": b"{}"})
+    assert not left.exists()
