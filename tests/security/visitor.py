@@ -33,7 +33,11 @@ class Visitor:
             part["props"]["elem_id"]: part["id"] for part in self.parts.values() if part["props"].get("elem_id")
         }
         self.events = [
-            Event(one["id"], tuple((part, what) for part, what in one["targets"] if part is not None), tuple(one["inputs"]))
+            Event(
+                one["id"],
+                tuple((part, what) for part, what in one["targets"] if part is not None),
+                tuple(one["inputs"]),
+            )
             for one in self.config["dependencies"]
             if one["backend_fn"]
         ]
