@@ -63,13 +63,15 @@ class ContrastiveStage:
         pairs, bank = self._batch(step), self._bank(step)
         same = torch.from_numpy(says_the_same(pairs, bank)).to(self._learner.placement.device)
         documents = documents_of(pairs, bank)
+        texts = [pair.query for pair in pairs] + documents
         instructions = [pair.instruction for pair in pairs] + [""] * len(documents)
-        chunks = self._learner.chunks([pair.query for pair in pairs] + documents, instructions)
 
         def loss_of(vectors: Tensor) -> Tensor:
             return contrastive(vectors[: len(pairs)], vectors[len(pairs) :], same, self._recipe.scale)
 
-        return self._learner.accumulate(chunks, loss_of, workers, step)
+        if self._recipe.kept_epochs:
+            return self._learner.accumulate_kept(texts, instructions, loss_of, workers)
+        return self._learner.accumulate(self._learner.chunks(texts, instructions), loss_of, workers, step)
 
     def _batch(self, step: int) -> list[Pair]:
         epoch, number = 0, step
@@ -87,6 +89,7 @@ class ContrastiveStage:
         )
 
     def _pairs(self, epoch: int) -> list[Pair]:
+        epoch = epoch % self._recipe.kept_epochs if self._recipe.kept_epochs else epoch
         if epoch not in self._epochs:
             self._epochs[epoch] = self._maker.epoch(self._studies, self._recipe.loop.seed, epoch)
         return self._epochs[epoch]

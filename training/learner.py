@@ -18,7 +18,9 @@ from models.precision import place
 from models.text import ReportTower, TokenPair, TowerConfig, in_buckets, length_buckets, pad
 from training.adapters import LoraConfig, go_on_from, make_trainable
 from training.gradient_cache import Chunk, accumulate_in_chunks
+from training.kept import KeptStates
 from training.loop import LoopConfig, Workers
+from training.recipe import RecipeError
 from training.students import open_student
 from training.validation import Validation
 
@@ -43,6 +45,7 @@ class TextRecipe:
     chunk_tokens: int = 8_192  # padded tokens that go through the tower at a time
     gradient_cache: bool = True  # hold the activations of one chunk at a time, and make them twice
     instructed: bool = True  # queries carry their instruction
+    kept_epochs: int = 0  # pool the texts of so many epochs once, and train the map behind them alone; 0: train all
 
 
 class Learner:
@@ -59,6 +62,7 @@ class Learner:
         make_trainable(self.student.language_model, self.student.targets, self.student.layers, recipe.lora)
         self.tower = self.student.tower.to(self.placement.device)
         self._start(texts)
+        self._kept = KeptStates(self._pooled) if recipe.kept_epochs else None
 
     def groups(self) -> list[dict[str, Any]]:
         """Return the language model and what pools its states, each with its learning rate."""
@@ -83,15 +87,46 @@ class Learner:
         seed = self._recipe.loop.seed * 1_000_003 + step * 1_009
         return accumulate_in_chunks(self.tower, chunks, loss_of, workers, seed, self._recipe.gradient_cache)
 
+    def accumulate_kept(
+        self,
+        texts: Sequence[str],
+        instructions: Sequence[str],
+        loss_of: Callable[[Tensor], Tensor],
+        workers: Workers,
+    ) -> float:
+        """Add the gradients that the loss over all texts has behind their pooled states, and return the loss."""
+        asked = instructions if self._recipe.instructed else [""] * len(texts)
+        loss = loss_of(self._behind_kept(texts, asked))
+        workers.backward(loss / workers.count)  # every worker has the whole loss
+        return loss.item()
+
     def measure(self) -> dict[str, float]:
         """Return how well the tasks of the validation split are done; the first figure chooses."""
         return self._validation.figures(self._unit, self._recipe.instructed)
 
     def _unit(self, texts: Sequence[str], instruction: str) -> np.ndarray:
-        pairs = self.student.tokenizer.pairs(texts, [instruction] * len(texts))
-        with self.placement.autocast():
-            vectors = in_buckets(self.tower, pairs, self.placement.device, self._recipe.chunk_tokens)
+        instructions = [instruction] * len(texts)
+        if self._kept is not None:
+            vectors = self._behind_kept(texts, instructions)
+        else:
+            pairs = self.student.tokenizer.pairs(texts, instructions)
+            with self.placement.autocast():
+                vectors = in_buckets(self.tower, pairs, self.placement.device, self._recipe.chunk_tokens)
         return F.normalize(vectors, dim=-1).cpu().numpy()
+
+    def _behind_kept(self, texts: Sequence[str], instructions: Sequence[str]) -> Tensor:
+        if self._kept is None or not isinstance(self.tower, ReportTower) or self.tower.whitening is None:
+            raise RecipeError("Only a decoder's map can be trained on states that are kept. Say kept_epochs = 0.")
+        return self.tower.whitening(self._kept.of(texts, instructions))  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def _pooled(self, texts: Sequence[str], instructions: Sequence[str]) -> Tensor:
+        """Return the pooled states of texts before the map: [n, k·d]."""
+        if not isinstance(self.tower, ReportTower):
+            raise RecipeError("Only a decoder's map can be trained on states that are kept. Say kept_epochs = 0.")
+        pairs = self.student.tokenizer.pairs(texts, instructions)
+        with self.placement.autocast():
+            return in_buckets(self.tower.pool, pairs, self.placement.device, self._recipe.chunk_tokens)
 
     def _start(self, texts: Sequence[str]) -> None:
         start = open_checkpoint(Path(self._recipe.start) / "tower" / "text") if self._recipe.start else None
@@ -106,9 +141,7 @@ class Learner:
         if not isinstance(self.tower, ReportTower) or self.tower.whitening is None:
             return
         chosen = np.random.default_rng(self._recipe.loop.seed).permutation(len(texts))[:WHITENED_TEXTS]
-        pairs = self.student.tokenizer.pairs([texts[row] for row in chosen], [""] * len(chosen))
-        with self.placement.autocast():
-            pooled = in_buckets(self.tower.pool, pairs, self.placement.device, self._recipe.chunk_tokens)
+        pooled = self._pooled([texts[row] for row in chosen], [""] * len(chosen))
         self.tower.whitening.fit(pooled.cpu(), self._recipe.shrinkage)
 
 
