@@ -177,13 +177,7 @@ class ReportIndex:
         all); a text is represented by the first of its studies that may. Raises Foreign if the vectors have another
         dimension, BadQuery if they are not finite.
         """
-        if vectors.ndim != 2 or vectors.shape[1] != self.key.dim:
-            raise Foreign(
-                f"The query has another dimension than the {self.key.dim} of encoder {self.key.encoder!r}. "
-                "Search with the encoder that made these vectors."
-            )
-        if not np.isfinite(vectors).all():
-            raise BadQuery("The encoder found no usable vector for this query. Change the query, or the encoder.")
+        checked_query(self.key, vectors)
         rows = None if allowed is None else self._rows_with(allowed)
         return [self._nearest(query, k, rows, allowed) for query in vectors]
 
@@ -293,6 +287,17 @@ class ReportIndex:
 
     def _allowed_of(self, row: int, allowed: frozenset[str] | None) -> list[str]:
         return [study for study in self.studies[row] if allowed is None or study in allowed]
+
+
+def checked_query(key: IndexKey, vectors: Vectors) -> None:
+    """Raise Foreign for queries [q, d] of another dimension than the key's, BadQuery where numbers are not finite."""
+    if vectors.ndim != 2 or vectors.shape[1] != key.dim:
+        raise Foreign(
+            f"The query has another dimension than the {key.dim} of encoder {key.encoder!r}. "
+            "Search with the encoder that made these vectors."
+        )
+    if not np.isfinite(vectors).all():
+        raise BadQuery("The encoder found no usable vector for this query. Change the query, or the encoder.")
 
 
 @dataclass(frozen=True)

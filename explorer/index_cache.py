@@ -25,7 +25,7 @@ class IndexCache:
 
     def of(self, store: ReportStore, tower: TextEncoder, scope: Scope, progress: Progress) -> ReportIndex:
         """Return the vectors of a scope: from memory, from disk, or made now. Raises TowerError, StoreError."""
-        key = _key(store, tower.info, scope)
+        key = key_for(store, tower.info, scope)
         if key.folder_name in self._open:
             return self._open[key.folder_name]
         while not self._building.acquire(timeout=0.5):
@@ -39,7 +39,7 @@ class IndexCache:
 
     def rebuild(self, store: ReportStore, tower: TextEncoder, scope: Scope, progress: Progress) -> None:
         """Make the vectors of a scope anew, whatever is on disk."""
-        key = _key(store, tower.info, scope)
+        key = key_for(store, tower.info, scope)
         self._open[key.folder_name] = self._build(store, tower, key, progress, anew=True)
 
     def _open_or_build(self, store: ReportStore, tower: TextEncoder, key: IndexKey, progress: Progress) -> ReportIndex:
@@ -61,7 +61,8 @@ class IndexCache:
         return self._kept.make(key, store, lambda chunk: tower.encode(chunk, prompt), tell, anew=anew)
 
 
-def _key(store: ReportStore, info: EncoderInfo, scope: Scope) -> IndexKey:
+def key_for(store: ReportStore, info: EncoderInfo, scope: Scope) -> IndexKey:
+    """Return the key of the vectors that a tower makes of a scope of a corpus."""
     return IndexKey(
         corpus=store.info.name,
         corpus_sha256=store.info.sha256,

@@ -44,6 +44,29 @@ def encoded_chunks(
         yield chunk, _vectors(key, [text for text, _ in chunk], encode, resume, earlier)
 
 
+def encode_share(
+    key: IndexKey,
+    passages: Iterable[Passage],
+    encode: Encode,
+    kept: Path,
+    share: tuple[int, int],
+    told: Callable[[int], object],
+) -> None:
+    """Encode every so-many-th chunk of a corpus into `kept`, where `ReportIndex.build` finds it as `resume`.
+
+    share: which worker this is, from 0, and of how many. told: hears how many texts were gone through. What is kept
+    already is not encoded again. Raises TowerError, and OSError where `kept` cannot be written.
+    """
+    worker, workers = share
+    kept.mkdir(parents=True, exist_ok=True)
+    rest, number, done = iter(passages), 0, 0
+    while chunk := list(islice(rest, _CHUNK)):
+        if number % workers == worker:
+            _encoded(key, [text for text, _ in chunk], encode, kept)
+        number, done = number + 1, done + len(chunk)
+        told(done)
+
+
 def write_rows(
     generation: Path, key: IndexKey, total: int, chunks: Iterator[tuple[list[Passage], Vectors]], progress: Told
 ) -> None:
@@ -87,13 +110,13 @@ def _vectors(
 def _encoded(key: IndexKey, chunk: Sequence[str], encode: Encode, resume: Path | None) -> Vectors:
     """Encode one chunk, or take it from a build that was stopped."""
     if resume is None:
-        return _checked(key, encode(chunk), len(chunk))
+        return checked(key, encode(chunk), len(chunk))
     named_by = json.dumps([key.folder_name, chunk]).encode()
     path = resume / f"{hashlib.sha256(named_by).hexdigest()}.chunk"
     kept = _kept(path, (len(chunk), key.dim))
     if kept is not None:
         return kept
-    vectors = _checked(key, encode(chunk), len(chunk))
+    vectors = checked(key, encode(chunk), len(chunk))
     body = vectors.tobytes()
     with suppress(OSError):  # a chunk that cannot be kept is only encoded again
         resume.mkdir(parents=True, exist_ok=True)
@@ -112,7 +135,8 @@ def _kept(path: Path, shape: tuple[int, int]) -> Vectors | None:
     return np.frombuffer(body, np.float32).reshape(shape)
 
 
-def _checked(key: IndexKey, vectors: Vectors, rows: int) -> Vectors:
+def checked(key: IndexKey, vectors: Vectors, rows: int) -> Vectors:
+    """Return what an encoder gave as contiguous [rows, dim] float32. Raises TowerError if it cannot be indexed."""
     if vectors.shape != (rows, key.dim) or not np.isfinite(vectors).all():
         raise TowerError(
             f"Encoder {key.encoder!r} gave vectors that cannot be indexed: another shape than [{rows}, {key.dim}], "

@@ -26,6 +26,10 @@ class Indexes:
         """Return the index of a key. Raises as `ReportIndex.open` does."""
         return ReportIndex.open(self._folder / key.folder_name, key)
 
+    def unfinished(self, key: IndexKey) -> Path:
+        """Return where the finished chunks of an index in the making are kept."""
+        return self._unfinished / key.folder_name
+
     def make(self, key: IndexKey, store: ReportStore, encode: Encode, told: Told, *, anew: bool) -> ReportIndex:
         """Encode a scope of a corpus; a build that was stopped goes on where it was.
 
@@ -40,7 +44,7 @@ class Indexes:
             store.passage_count(key.scope),
             encode,
             told,
-            resume=self._unfinished / key.folder_name,
+            resume=self.unfinished(key),
             earlier=None if anew else _first(others),
         )
         _remove([path for path, _ in others])

@@ -347,6 +347,10 @@ class Explorer:
         self._answering.forget()
         self._intake.close()
 
+    def store(self, corpus: str | None = None) -> ReportStore:
+        """Return the reports of a corpus. Raises UnknownCorpus."""
+        return self._named(corpus)
+
     def _named(self, corpus: str | None) -> ReportStore:
         if corpus is None:
             return self._store
