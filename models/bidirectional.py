@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from models.interfaces import TowerError
 
@@ -159,6 +160,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.attention: Attention = attention
+        self.checkpointing = False  # training: keep the activations of one layer at a time, and make them twice
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
@@ -197,7 +199,10 @@ class Decoder(nn.Module):
         mask = attention_mask(attended, self.attention).to(dtype)
         cos, sin = (table.to(dtype) for table in rotary_table(self.config, ids.shape[1], ids.device))
         for layer in self.layers:
-            streams.append(layer(streams[-1], mask, cos, sin))
+            if self.checkpointing and torch.is_grad_enabled():
+                streams.append(checkpoint(layer, streams[-1], mask, cos, sin, use_reentrant=False))
+            else:
+                streams.append(layer(streams[-1], mask, cos, sin))
         return streams
 
 

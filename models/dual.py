@@ -53,6 +53,7 @@ class TextProjection(nn.Sequential):
 
     def __init__(self, config: DualConfig) -> None:
         super().__init__(nn.LayerNorm(config.text_dim), nn.Linear(config.text_dim, config.dim))
+        self.width = config.text_dim
 
 
 class ImageSide(nn.Module):
@@ -83,7 +84,7 @@ class FilmEncoder:
     """
 
     def __init__(self, side: Any, viewing: Viewing, info: EncoderInfo, place: Placement | Home) -> None:  # noqa: ANN401 - ours or the published one's
-        self._side = side.eval()
+        self.side = side.eval()
         self._viewing = viewing
         self._info = info
         self._home = place if isinstance(place, Home) else Home([side], place)
@@ -99,7 +100,7 @@ class FilmEncoder:
         vectors = np.zeros((len(images), self._info.dim), dtype=np.float32)
         for start in range(0, len(images), FILMS_PER_BATCH):
             films = self._viewing.films(images[start : start + FILMS_PER_BATCH])
-            features = self._home.run(lambda films=films: self._features(self._side, films))  # type: ignore[misc]
+            features = self._home.run(lambda films=films: self._features(self.side, films))  # type: ignore[misc]
             unit = F.normalize(features, dim=-1) if self._info.score == "cosine" else features
             vectors[start : start + len(films)] = unit.numpy()
         return vectors
@@ -109,18 +110,18 @@ class FilmEncoder:
 
         Raises TowerError for a network whose head is part of it.
         """
-        if not isinstance(self._side, ImageSide):
+        if not isinstance(self.side, ImageSide):
             raise TowerError(f"The image tower of {self.info.name!r} cannot be used without its head.")
-        tower = self._side.tower
+        tower = self.side.tower
         return FilmEncoder(tower, self._viewing, replace(self._info, dim=tower.width, score="cosine"), self._home)
 
     @torch.inference_mode()
     def patches(self, image: NDArray[np.uint8]) -> FilmPatches:
         """Encode the places of a grey film [h, w] uint8."""
         films = self._viewing.films([image])
-        places = self._home.run(lambda: self._features(self._side.patches, films))[0]
+        places = self._home.run(lambda: self._features(self.side.patches, films))[0]
         if self._info.score == "cosine":
-            whole = self._home.run(lambda: self._features(self._side, films))[0]
+            whole = self._home.run(lambda: self._features(self.side, films))[0]
             places = places / whole.norm().clamp_min(1e-9)
         height, width = image.shape
         return FilmPatches(places.numpy(), self._viewing.frame(height, width))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import Tokenizer
@@ -20,7 +20,18 @@ from models.int8 import multiplies_bytes, put_bytes
 from models.interfaces import Dual, EncoderInfo, TextEncoder, TowerError, WeightsDamaged, WeightsMissing, cache_folder
 from models.packaged import TOKENIZER, smollm2
 from models.precision import Placement
-from models.text import DecoderTextEncoder, ReportTower, TextTokenizer, TowerConfig, merge_lora, tower_config
+from models.text import (
+    DecoderTextEncoder,
+    PairTokenizer,
+    ReportTower,
+    TextTokenizer,
+    TowerConfig,
+    merge_lora,
+    tower_config,
+)
+
+if TYPE_CHECKING:
+    from models.baselines import BertTower
 
 BASE = TowerConfig(attention="causal", pooling="mean", max_tokens=512)
 
@@ -104,11 +115,17 @@ def trained_dual(folder: Path, placement: Placement) -> Dual:
     if dual.manifest["text_revision"] != text.revision:
         raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")
     known = known_films(folder / FILM_CHECK)
-    if _is_bert(text):
+    return open_dual(dual, *open_report_tower(folder / "text", placement), placement, known)
+
+
+def open_report_tower(folder: Path, placement: Placement) -> tuple[ReportTower | BertTower, PairTokenizer, EncoderInfo]:
+    """Open a trained report tower of either kind: its parts, for a stage on top of it or a projection behind it."""
+    trained = open_checkpoint(folder)
+    if _is_bert(trained):
         from models.baselines import open_trained_bert
 
-        return open_dual(dual, *open_trained_bert(text, placement), placement, known)
-    return open_dual(dual, *open_trained_tower(folder / "text", placement), placement, known)
+        return open_trained_bert(trained, placement)
+    return open_trained_tower(folder, placement)
 
 
 def _is_bert(trained: Checkpoint) -> bool:

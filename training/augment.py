@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 TURN = math.radians(7)
 ZOOM, SHIFT, EXPOSURE = 0.1, 0.06, 0.2
+CROPPED = 0.1  # of a film's area, at most
 
 
 def jittered(films: Tensor) -> Tensor:
@@ -23,6 +24,19 @@ def jittered(films: Tensor) -> Tensor:
     moved = F.grid_sample(films, grid, padding_mode="border", align_corners=False)
     contrast, brightness = 1 + _around(count) * EXPOSURE, _around(count) * EXPOSURE
     return moved * contrast[:, None, None, None] + brightness[:, None, None, None]
+
+
+def cropped(films: Tensor) -> Tensor:
+    """Return films [b, c, s, s], each a random part of nine tenths or more of its area, stretched to fill: as CLIP."""
+    count = len(films)
+    area = 1 - torch.rand(count) * CROPPED
+    stretch = (_around(count) * math.log(4 / 3)).exp().sqrt()
+    height, width = ((area.sqrt() * part).clamp_max(1) for part in (1 / stretch, stretch))
+    zeros = torch.zeros(count)
+    left, top = (_around(count) * (1 - side) for side in (width, height))
+    parts = torch.stack((torch.stack((width, zeros, left), 1), torch.stack((zeros, height, top), 1)), 1)  # [b, 2, 3]
+    grid = F.affine_grid(parts.to(films.device), list(films.shape), align_corners=False)
+    return F.grid_sample(films, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
 def _around(count: int) -> Tensor:

@@ -2,14 +2,16 @@
 
     python -m training.clip training/recipes/pocket-image.toml [--resume]
 
-Without paired films and reports, the two are aligned through the findings they share (semantic matching,
+A recipe that names a `[corpus]` of films with their own reports is trained on these, as the paper does:
+`training.paired`. Without such pairs, the two are aligned through the findings they share (semantic matching,
 https://arxiv.org/abs/2210.10163): a film should rank the reports whose expert codes carry its findings. The report
-tower is frozen; its projection, the image tower and the scale are trained. No horizontal flip: sides are findings.
+tower is frozen; its projection, the image side and the scale are trained. No horizontal flip: sides are findings.
 """
 
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,20 +27,24 @@ from explorer.corpora.sections import scope_text, without_redactions
 from explorer.corpora.split import in_split
 from explorer.language.labels import labels_of_codes
 from explorer.types import Report, Scope
-from models.checkpoint import below, open_checkpoint, save_checkpoint
+from models.baselines import BertTower
+from models.checkpoint import digest_of, open_checkpoint, save_checkpoint
 from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection
-from models.interfaces import SECTION_PROMPTS
-from models.packaged import efficientnet
+from models.interfaces import SECTION_PROMPTS, EncoderInfo
 from models.precision import Placement, place
-from models.text import ReportTower, TextTokenizer, in_buckets
-from models.trained import open_trained_tower
-from models.vision import VisionConfig, normalised, whole_film
+from models.text import PairTokenizer, ReportTower, in_buckets
+from models.trained import open_report_tower
+from models.vision import VisionConfig, normalised
+from training import paired
 from training.augment import jittered
 from training.command import RUNS, stage_command
-from training.datasets import SHARED_LABELS, SOURCES, Film, films, fingerprint, images_folder, label_matrix
+from training.datasets import SHARED_LABELS, SOURCES, Film, films, fingerprint, images_folder, label_matrix, pixels_of
+from training.embeddings import kept
+from training.film_features import features_of, seen_by
+from training.images import begin_images
 from training.loop import LoopConfig, Run, Workers, train
 from training.losses import semantic_targets, soft_cross_entropy
-from training.recipe import load_recipe
+from training.recipe import load_recipe, names_a_table
 
 SCOPES: tuple[Scope, ...] = ("report", "impression")
 
@@ -57,7 +62,8 @@ class ClipRecipe:
     label_weight: float = 1.0  # of the plain label loss beside the matching loss
     lr_vision: float = 3e-4
     lr_heads: float = 1e-3
-    start: str = ""  # folder of a dual tower whose image side this run goes on from; without one, ImageNet's weights
+    start: str = ""  # folder of a dual tower, or of a run of `training.films`, to go on from; "": ImageNet's weights
+    views: int = 4  # changed views of each film, made once, where the image tower is not trained (lr_vision = 0)
 
 
 class SharedSpace(nn.Module):
@@ -79,18 +85,18 @@ class ClipStage:
         self._placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
         folder = images_folder()
         corpus = openi.read().reports
-        tower, tokenizer, _ = open_trained_tower(Path(recipe.text) / "text", self._placement)
+        text = (*open_report_tower(Path(recipe.text) / "text", self._placement), self._placement)
         self._films = _labelled(films(folder, SOURCES, "train"))
         self._choosing = _labelled(films(folder, SOURCES, "choosing"))
-        self._pixels, self._choosing_pixels = _pixels(self._films, recipe), _pixels(self._choosing, recipe)
-        self._reports, self._vectors = _report_vectors(in_split(corpus, "train"), tower, tokenizer, self._placement)
-        self._pool, self._pool_vectors = _report_vectors(
-            in_split(corpus, "validation"), tower, tokenizer, self._placement
-        )
+        size = recipe.vision.size
+        self._pixels, self._choosing_pixels = pixels_of(self._films, size), pixels_of(self._choosing, size)
+        self._reports, self._vectors = _report_vectors(in_split(corpus, "train"), *text)
+        self._pool, self._pool_vectors = _report_vectors(in_split(corpus, "validation"), *text)
         self.config = DualConfig(recipe.vision, text_dim=self._vectors.shape[1])
         torch.manual_seed(recipe.loop.seed)
         self.trained = SharedSpace(self.config).to(self._placement.device)
-        _begin_images(self.trained.image, recipe.start)
+        begin_images(self.trained.image, recipe.start)
+        self._features = self._seen() if recipe.lr_vision == 0 else None
 
     def fingerprints(self) -> dict[str, str]:
         """Return what identifies the training data."""
@@ -103,7 +109,8 @@ class ClipStage:
         """Return the image tower at one rate, everything new at another."""
         vision = list(self.trained.image.tower.parameters())
         new = [p for name, p in self.trained.named_parameters() if not name.startswith("image.tower.")]
-        return [{"params": vision, "lr": self._recipe.lr_vision}, {"params": new, "lr": self._recipe.lr_heads}]
+        heads = {"params": new, "lr": self._recipe.lr_heads}
+        return [{"params": vision, "lr": self._recipe.lr_vision}, heads] if self._features is None else [heads]
 
     def accumulate(self, step: int, workers: Workers) -> float:
         """Add the gradients of one batch of films; each worker takes the same batch and an equal part of the loss."""
@@ -119,20 +126,29 @@ class ClipStage:
         read = draw.choice(len(self._reports), self._recipe.reports, replace=False)
         film_labels = self._on_device(label_matrix([self._films[row].labels for row in chosen], SHARED_LABELS))
         report_labels = self._on_device(label_matrix([self._reports[row] for row in read], SHARED_LABELS))
-        features = self.trained.image.tower(
-            self._on_device(jittered(normalised([self._pixels[row] for row in chosen])))
-        )
+        features = self._features_of(chosen, draw)
         logits = self._logits(features, self._vectors[read])
         matching = _both_ways(logits, film_labels, report_labels, self._recipe.temperature)
         plain = F.binary_cross_entropy_with_logits(self.trained.labels(features).float(), film_labels)
         return matching + self._recipe.label_weight * plain
 
+    def _features_of(self, chosen: np.ndarray, draw: np.random.Generator) -> Tensor:
+        """Return the image tower's features [b, width] of the chosen films, each changed a little."""
+        if self._features is None:
+            return self.trained.image.tower(self._on_device(jittered(normalised(self._pixels[chosen]))))  # type: ignore[no-any-return]
+        return self._features[torch.from_numpy(draw.integers(self._recipe.views, size=len(chosen))), chosen]
+
+    def _seen(self) -> Tensor:
+        """Return [views, films, width]: what an image tower that stays as it is sees, the first view unchanged."""
+        tower = self.trained.image.tower.requires_grad_(False).eval()
+        seeds = [None, *(self._recipe.loop.seed + view for view in range(1, self._recipe.views))]
+        views = [features_of(tower, self._films, self._pixels, self._placement, seed) for seed in seeds]
+        return self._on_device(np.stack(views))
+
     def measure(self) -> dict[str, float]:
         """Return how early reports that share a finding come, for the choosing patients' films."""
-        pixels = normalised(self._choosing_pixels)
-        with self._placement.autocast():
-            rows = [self.trained.image.tower(self._on_device(part)) for part in pixels.split(64)]
-        scores = self._logits(torch.cat(rows).float(), self._pool_vectors).cpu().numpy()
+        features = seen_by(self.trained.image.tower, self._choosing_pixels, self._placement)
+        scores = self._logits(self._on_device(features), self._pool_vectors).cpu().numpy()
         relevant = shares_a_finding([film.labels for film in self._choosing], self._pool)
         ranked = np.take_along_axis(relevant, np.argsort(-scores, axis=1, kind="stable"), axis=1)
         return {
@@ -148,14 +164,6 @@ class ClipStage:
 
     def _on_device(self, values: Tensor | np.ndarray) -> Tensor:
         return torch.as_tensor(values).to(self._placement.device)
-
-
-def _begin_images(side: ImageSide, start: str) -> None:
-    if start:
-        side.load_state_dict(below(open_checkpoint(Path(start) / "dual").tensors(), "image."))
-        return
-    network = side.tower.network
-    network.load_state_dict(efficientnet(side.tower.config.architecture, list(network.state_dict())))
 
 
 def shares_a_finding(films_: Sequence[frozenset[str]], reports: Sequence[frozenset[str]]) -> np.ndarray:
@@ -184,31 +192,40 @@ def _labelled(films_: tuple[Film, ...]) -> tuple[Film, ...]:
     return tuple(film for film in films_ if labels_in_reach(film.labels))
 
 
-def _pixels(films_: tuple[Film, ...], recipe: ClipRecipe) -> list[np.ndarray]:
-    return [whole_film(np.asarray(Image.open(film.file).convert("L")), recipe.vision.size) for film in films_]
-
-
-@torch.no_grad()
 def _report_vectors(
-    reports: tuple[Report, ...], tower: ReportTower, tokenizer: TextTokenizer, placement: Placement
+    reports: tuple[Report, ...],
+    tower: ReportTower | BertTower,
+    tokenizer: PairTokenizer,
+    info: EncoderInfo,
+    placement: Placement,
 ) -> tuple[list[frozenset[str]], Tensor]:
     """Labels and tower vectors [n, d] of every labelled report, once a scope, each with its section's prompt."""
     known = [report for report in reports if labels_in_reach(labels_of_codes(report.meta.codes))]
     items = [(report, scope) for scope in SCOPES for report in known if scope_text(report.sections, scope)]
     texts = [without_redactions(scope_text(report.sections, scope)) for report, scope in items]
-    tower.eval().to(placement.device).decoder.to(placement.dtype)
-    pairs = tokenizer.pairs(texts, [SECTION_PROMPTS[scope] for _, scope in items])
-    vectors = in_buckets(tower, pairs, placement.device, tokens_per_batch=4_096)
-    return [labels_in_reach(labels_of_codes(report.meta.codes)) for report, _ in items], vectors
+    prompts = [SECTION_PROMPTS[scope] for _, scope in items]
+
+    @torch.no_grad()
+    def encoded() -> np.ndarray:
+        tower.eval().to(placement.device)
+        if isinstance(tower, ReportTower):
+            tower.decoder.to(placement.dtype)
+        pairs = tokenizer.pairs(texts, prompts)
+        return in_buckets(tower, pairs, placement.device, tokens_per_batch=4_096).cpu().numpy()
+
+    vectors = kept(digest_of(info.revision, *prompts, *texts), (len(items), info.dim), encoded)
+    labels = [labels_in_reach(labels_of_codes(report.meta.codes)) for report, _ in items]
+    return labels, torch.from_numpy(vectors).to(placement.device)
 
 
 def export(recipe: ClipRecipe, stage: ClipStage, run: Run, folder: Path) -> None:
     """Write the run's best weights as `models.registry` loads them: matrices fp16, everything small fp32."""
     best = open_checkpoint(run.folder / "best")
     text = open_checkpoint(Path(recipe.text) / "text")
+    whole = {**stage.trained.state_dict(), **best.tensors()}  # what was not trained is as it was
     tensors = {
         key: value.half() if value.dim() > 1 else value
-        for key, value in best.tensors().items()
+        for key, value in whole.items()
         if key.startswith(("projection.", "image."))
     }
     about = {
@@ -228,11 +245,15 @@ def export(recipe: ClipRecipe, stage: ClipStage, run: Run, folder: Path) -> None
 
 def run_recipe(file: Path, resume: bool) -> None:
     """Train as the recipe says, and export the best weights into the run's folder."""
+    if names_a_table(file, "corpus"):
+        paired.run_recipe(file, resume)
+        return
     recipe = load_recipe(file, ClipRecipe)
     stage, run = ClipStage(recipe), Run(RUNS / file.stem)
     run.begin(recipe, stage.fingerprints(), resume)
     train(stage, recipe.loop, run)
     export(recipe, stage, run, run.folder / "tower")
+    shutil.copytree(Path(recipe.text) / "text", run.folder / "tower" / "text", dirs_exist_ok=True)
 
 
 if __name__ == "__main__":

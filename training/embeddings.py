@@ -1,11 +1,11 @@
-"""Vectors kept between measurements: a text is encoded once by a revision of an encoder.
+"""Vectors kept between measurements: a text or a film is encoded once by a revision of an encoder.
 
 Files lie in the cache folder under `embeddings/`, one for each list of texts, and may be deleted at any time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +33,29 @@ class CachedEncoder:
         """
         distinct = sorted(set(texts))
         row = {text: number for number, text in enumerate(distinct)}
-        file = self._folder / f"{digest_of(self.info.revision, instruction, *distinct)}.npy"
-        vectors = _read(file, (len(distinct), self.info.dim))
-        if vectors is None:
-            vectors = self._encoder.encode(distinct, instruction)
-            _write(file, vectors)
+        name = digest_of(self.info.revision, instruction, *distinct)
+        shape = (len(distinct), self.info.dim)
+        vectors = kept(name, shape, lambda: self._encoder.encode(distinct, instruction), self._folder)
         return vectors[[row[text] for text in texts]]
+
+
+def kept(name: str, shape: tuple[int, int], make: Callable[[], Vectors], folder: Path | None = None) -> Vectors:
+    """Return vectors [n, d] from disk, or make and keep them.
+
+    Args:
+        name: a digest of everything that decides them.
+        shape: theirs; a file of another one is not what was kept.
+        make: makes them.
+        folder: where; by default in the cache folder.
+
+    Raises CxrError if they cannot be written.
+    """
+    file = (folder or cache_folder() / "embeddings") / f"{name}.npy"
+    vectors = _read(file, shape)
+    if vectors is None:
+        vectors = make()
+        _write(file, vectors)
+    return vectors
 
 
 def _read(file: Path, shape: tuple[int, int]) -> Vectors | None:

@@ -20,13 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.metrics.classification import aurocs, enough
-from models.checkpoint import below, open_checkpoint
-from models.packaged import efficientnet
 from models.precision import place
 from models.vision import VisionConfig, VisionTower, normalised
 from training.augment import jittered
 from training.command import RUNS, stage_command
 from training.datasets import SHARED_LABELS, SOURCES, Film, films, fingerprint, images_folder, label_matrix, pixels_of
+from training.images import begin_tower
 from training.loop import LoopConfig, Run, Workers, train
 from training.recipe import load_recipe
 
@@ -116,15 +115,6 @@ class FilmsStage:
 
     def _on_device(self, values: Tensor | np.ndarray) -> Tensor:
         return torch.as_tensor(values).to(self._placement.device)
-
-
-def begin_tower(tower: VisionTower, start: str) -> None:
-    """Fill an image tower with the best weights of a run of this stage, or with ImageNet's where none is named."""
-    if start:
-        tower.load_state_dict(below(open_checkpoint(Path(start) / "best").tensors(), "tower."))
-        return
-    network = tower.network
-    network.load_state_dict(efficientnet(tower.config.architecture, list(network.state_dict())))
 
 
 def how_often(targets: np.ndarray, balance: float) -> np.ndarray:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from models.text import Batch
     from training.loop import Workers
+    from training.paired import Films
 
-Chunk = tuple[list[int], "Batch"]  # rows of the batch, and their tokens
+Chunk = tuple[list[int], "Batch | Films"]  # rows of the batch, and what they are made of
 
 
 def accumulate_in_chunks(
@@ -31,7 +32,7 @@ def accumulate_in_chunks(
     """Add the gradients of a loss over the vectors of all chunks, and return the loss.
 
     Args:
-        tower: Batch → [n, d].
+        tower: what a chunk is made of → [n, d].
         chunks: the batch in parts; their rows together are 0 … n − 1.
         loss_of: all vectors [n, d], in the order of their rows → scalar.
         workers: each takes a share of the chunks; the gradients of all add up to the whole.
@@ -47,7 +48,8 @@ def accumulate_in_chunks(
     own = list(workers.share(list(enumerate(chunks))))
     with torch.no_grad():
         made = [_made(tower, chunk, workers, seed + number) for number, chunk in own]
-    rows = torch.cat(made) if made else torch.empty(0, device=chunks[0][1].ids.device)  # more workers than chunks
+    device = next(tower.parameters()).device
+    rows = torch.cat(made) if made else torch.empty(0, device=device)  # more workers than chunks
     vectors = _ordered(workers.gather(rows), chunks).requires_grad_(True)
     loss = loss_of(vectors)
     workers.backward(loss / workers.count)  # every worker has the whole loss, and what it trains besides the tower

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+MAX_LOG_SCALE = math.log(100)
 
 
 def contrastive(queries: Tensor, documents: Tensor, same: Tensor, scale: float) -> Tensor:
@@ -49,3 +53,19 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 def _unit(labels: Tensor) -> Tensor:
     unlabelled = (labels.sum(dim=1, keepdim=True) == 0).float()
     return F.normalize(torch.cat((labels, unlabelled), dim=1), dim=-1)  # [n, c] → [n, c + 1]
+
+
+def image_text_contrastive(images: Tensor, texts: Tensor, log_scale: Tensor) -> Tensor:
+    """Symmetric contrastive loss of films and their reports, paper equation 1.
+
+    Args:
+        images, texts: [n, d], not normalised; row i of both is a pair.
+        log_scale: scalar; its exponential, at most 100, multiplies the cosine.
+
+    Returns:
+        Scalar: mean cross-entropy of each film against all reports and of each report against all films.
+    """
+    scale = log_scale.clamp(0, MAX_LOG_SCALE).exp()
+    logits = scale * F.normalize(images, dim=-1) @ F.normalize(texts, dim=-1).T
+    own = torch.arange(len(images), device=logits.device)
+    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2

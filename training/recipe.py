@@ -22,15 +22,23 @@ def load_recipe(file: Path, record: type[Record]) -> Record:
     Raises:
         RecipeError: the file is not TOML, names an unknown key, lacks a needed one, or a value has another type.
     """
+    return _record(record, _table(file), where=file.name)
+
+
+def names_a_table(file: Path, name: str) -> bool:
+    """Whether a recipe has a table of that name. Raises RecipeError if the file is not TOML."""
+    return isinstance(_table(file).get(name), dict)
+
+
+def _table(file: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecipeError(f"There is no recipe {file.name}.") from None
     except OSError as error:
         raise RecipeError(f"The recipe {file.name} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"The recipe {file.name} is not TOML: {error}.") from error
-    return _record(record, table, where=file.name)
 
 
 def _record(record: type[Record], table: dict[str, Any], where: str) -> Record:

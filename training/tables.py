@@ -137,7 +137,25 @@ def _films_table(row: Record) -> str:
                 name, part["patients"], part["films"], _interval(found), _number(part["floor"]), _number(part["chance"])
             )
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_measures(row)])
+
+
+def _measures(row: Record) -> list[str]:
+    """Return the table of the other measures on films, if they were taken."""
+    if not row.get("measures"):
+        return []
+    lines = [
+        "",
+        "AUROC: mean over the findings with at least 15 positives among these films, interval over patients.",
+        "",
+        "| measure | films | patients | n films | value | floor | chance |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in row["measures"]:
+        name = one["measure"] + (f", {len(one['labels'])} findings" if one["labels"] else "")
+        beside = (_number(one["floor"]), _number(one["chance"]))
+        lines.append(_line(name, one["part"], one["patients"], one["films"], _interval(one), *beside))
+    return lines
 
 
 def _interval(row: Record) -> str:

@@ -54,3 +54,14 @@ def precision_at(relevant: Flags, k: int) -> NDArray[np.float64]:
     """
     shares: NDArray[np.float64] = relevant[:, :k].mean(axis=1)
     return shares
+
+
+def reciprocal_ranks(relevant: Flags) -> NDArray[np.float64]:
+    """Return [q]: 1 / rank of the first relevant document, 0 where none is.
+
+    Args:
+        relevant: [q, n] bool, columns in the order ranked.
+    """
+    first = relevant.argmax(axis=1) + 1
+    found: NDArray[np.float64] = np.where(relevant.any(axis=1), 1 / first, 0.0)
+    return found

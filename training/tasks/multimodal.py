@@ -1,12 +1,14 @@
-"""Multimodal: a film is the query, the reports of the split are the bank; a report is relevant if it shares a finding.
+"""Multimodal on films with findings: a film is the query, the reports of the split are the bank.
 
-Films and reports are not of the same studies: the towers are aligned through findings.
+Films and reports are not of the same studies: the towers are aligned through findings. So a report is relevant if it
+shares a finding, and the same if all its findings are the film's. Beside it: how well each finding is told, by words
+and by a linear map. Everything stands beside chance, and features beside ImageNet's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from PIL import Image
@@ -15,43 +17,171 @@ from explorer.corpora.base import Corpus
 from explorer.corpora.sections import scope_text, without_redactions
 from explorer.corpora.split import Split, in_split
 from explorer.language.labels import NO_FINDING, labels_of_codes
-from explorer.metrics.retrieval import precision_at
-from explorer.metrics.significance import bootstrap
+from explorer.metrics.retrieval import precision_at, reciprocal_ranks
+from explorer.metrics.significance import SEED, Interval, bootstrap
 from explorer.types import Report
-from models.interfaces import SECTION_PROMPTS
+from models.dual import FilmEncoder, ImageSide
+from models.interfaces import SECTION_PROMPTS, Dual
+from models.precision import place
 from models.registry import dual_names, load_dual
 from training.clip import labels_in_reach, shares_a_finding
-from training.datasets import SOURCES, Film, FilmSplit, films, images_folder
+from training.datasets import SHARED_LABELS, SOURCES, Film, FilmSplit, films, images_folder, label_matrix, pixels_of
+from training.embeddings import CachedEncoder
+from training.film_features import features_of
+from training.tasks.film_findings import Told, imagenet, probe, told, zero_shot
 
 FILM_SPLITS: Mapping[Split, FilmSplit] = {"train": "train", "validation": "choosing", "test": "reporting"}
+AS_THEY_COME = range(1_285, 4_521)  # NIH patients of the sampling that has normal films; all others have a finding
 Row = dict[str, object]
 
 
+@dataclass(frozen=True)
+class Bank:
+    """What is asked and what can answer: the films and the reports of a split."""
+
+    films: tuple[Film, ...]
+    pixels: tuple[np.ndarray, ...]
+    reports: tuple[Report, ...]
+    sharing: np.ndarray  # [films, reports] bool: a finding in common
+    same: np.ndarray  # [films, reports] bool: all findings in common, and no other
+
+
 def multimodal(encoders: Sequence[str], corpus: Corpus, split: Split) -> list[Row]:
-    """Film → reports: precision@5 of shared findings, averaged within each patient, then over patients."""
+    """Film → reports and findings of films for every encoder that reads films, averaged within each patient first."""
+    bank = _bank(corpus, split)
+    return [_row(encoder, bank, split) for encoder in encoders if _reads_films(encoder)]
+
+
+def _reads_films(encoder: str) -> bool:
+    return encoder in dual_names() or "/" in encoder
+
+
+def _bank(corpus: Corpus, split: Split) -> Bank:
     reports = [r for r in in_split(corpus.reports, split) if _labels(r) and scope_text(r.sections, "report")]
     shown = [film for film in films(images_folder(), SOURCES, FILM_SPLITS[split]) if labels_in_reach(film.labels)]
-    relevant = shares_a_finding([labels_in_reach(film.labels) for film in shown], [_labels(r) for r in reports])
-    constant = np.argsort(-relevant.mean(axis=0), kind="stable")  # floor: the same reports for every film
-    rows: list[Row] = []
-    for encoder in encoders:
-        if encoder not in dual_names():
-            continue
-        dual = load_dual(encoder)
-        texts = [without_redactions(scope_text(report.sections, "report")) for report in reports]
-        pixels = [np.asarray(Image.open(film.file).convert("L")) for film in shown]
-        scores = dual.image.encode(pixels) @ dual.text.encode(texts, SECTION_PROMPTS["report"]).T
-        order = np.argsort(-scores, axis=1, kind="stable")
-        found = precision_at(np.take_along_axis(relevant, order, axis=1), 5)
-        values = {
-            "precision@5": found,
-            "chance": relevant.mean(axis=1),
-            "floor": precision_at(relevant[:, constant], 5),
-        }
-        about = {"encoder": encoder, "revision": dual.image.info.revision, "precision": dual.image.info.precision}
-        figures = {name: _by_patient(shown, values, part) for name, part in _parts(shown).items() if part.any()}
-        rows.append({"task": "multimodal", "split": split, "reports": len(reports), **about, "figures": figures})
-    return rows
+    of_films, of_reports = [labels_in_reach(film.labels) for film in shown], [_labels(one) for one in reports]
+    sharing = shares_a_finding(of_films, of_reports)
+    return Bank(tuple(shown), _read(shown), tuple(reports), sharing, has_the_same_findings(of_films, of_reports))
+
+
+def _row(encoder: str, bank: Bank, split: Split) -> Row:
+    dual = load_dual(encoder)
+    order = np.argsort(-_scores(dual, bank), axis=1, kind="stable")
+    sharing, same = (np.take_along_axis(flags, order, axis=1) for flags in (bank.sharing, bank.same))
+    found = precision_at(sharing, 5)
+    constant = np.argsort(-bank.sharing.mean(axis=0), kind="stable")  # floor: the same reports for every film
+    values = {
+        "precision@5": found,
+        "chance": bank.sharing.mean(axis=1),
+        "floor": precision_at(bank.sharing[:, constant], 5),
+    }
+    info = dual.image.info
+    figures = {name: _by_patient(bank.films, values, part) for name, part in _parts(bank.films).items() if part.any()}
+    return {
+        "task": "multimodal",
+        "encoder": info.name if encoder in dual_names() else encoder.rpartition("/")[2],
+        "revision": info.revision,
+        "precision": info.precision,
+        "split": split,
+        "reports": len(bank.reports),
+        "figures": figures,
+        "measures": [*_retrieval(bank, sharing, same, constant), *_findings(dual, bank)],
+    }
+
+
+def _scores(dual: Dual, bank: Bank) -> np.ndarray:
+    texts = [without_redactions(scope_text(report.sections, "report")) for report in bank.reports]
+    scores: np.ndarray = (
+        dual.image.encode(bank.pixels) @ CachedEncoder(dual.text).encode(texts, SECTION_PROMPTS["report"]).T
+    )
+    return scores
+
+
+def _retrieval(bank: Bank, sharing: np.ndarray, same: np.ndarray, constant: np.ndarray) -> list[Row]:
+    """Precision of shared findings at 5 and 10, and how early the first report with the very same findings comes."""
+    rows = [
+        _measure(
+            f"precision@{k}, a finding shared",
+            bank.films,
+            precision_at(sharing, k),
+            bank.sharing.mean(axis=1),
+            precision_at(bank.sharing[:, constant], k),
+        )
+        for k in (5, 10)
+    ]
+    there = np.asarray(bank.same.any(axis=1))
+    shuffled = np.random.default_rng(SEED).permuted(bank.same, axis=1)
+    kept = [film for film, one in zip(bank.films, there, strict=True) if one]
+    popular = np.argsort(-bank.same.mean(axis=0), kind="stable")
+    ranks = [reciprocal_ranks(flags[there]) for flags in (same, shuffled, bank.same[:, popular])]
+    return [*rows, _measure("reciprocal rank, the same findings", kept, *ranks)]
+
+
+def _measure(name: str, shown: Sequence[Film], values: np.ndarray, chance: np.ndarray, floor: np.ndarray) -> Row:
+    of_patients = [_patient_means(shown, one) for one in (values, chance, floor)]
+    figure = bootstrap(of_patients[0])
+    beside = {"chance": round(float(of_patients[1].mean()), 4), "floor": round(float(of_patients[2].mean()), 4)}
+    return {"measure": name, "part": "all", "films": len(shown), **_interval(figure), **beside, "labels": None}
+
+
+def _findings(dual: Dual, bank: Bank) -> list[Row]:
+    """AUROC of findings, all films together and within one view and sampling."""
+    scores = {"AUROC, by words (zero-shot)": zero_shot(dual, bank.pixels)}
+    if isinstance(dual.image, FilmEncoder) and isinstance(dual.image.side, ImageSide):
+        tower, placement = dual.image.side.tower, place()
+        shown = {part: _labelled(part) for part in ("train", "choosing")} | {"reporting": bank.films}
+        pixels = {part: pixels_of(found, tower.config.size) for part, found in shown.items()}
+        for name, seen in (("", tower), (" of ImageNet's features", imagenet(tower.config, placement))):
+            rows = {part: features_of(seen, found, pixels[part], placement) for part, found in shown.items()}
+            scores[f"AUROC, linear probe{name}"] = probe(rows, shown)
+    measured: list[Row] = []
+    for name, found in scores.items():
+        for part, kept in _strata(bank.films).items():
+            figure = told(found[kept], [film for film, one in zip(bank.films, kept, strict=True) if one])
+            measured += [_auroc(name, part, int(kept.sum()), figure)] if figure else []
+    return measured
+
+
+def _auroc(name: str, part: str, films_: int, found: Told) -> Row:
+    each = {label: round(value, 4) for label, value in zip(found.labels, found.each, strict=True)}
+    beside = {"chance": 0.5, "floor": None, "labels": each}
+    return {"measure": name, "part": part, "films": films_, **_interval(found.figure), **beside}
+
+
+def _interval(figure: Interval) -> Row:
+    values = {"value": figure.mean, "low": figure.low, "high": figure.high}
+    return {**{key: round(value, 4) for key, value in values.items()}, "patients": figure.n}
+
+
+def _labelled(part: FilmSplit) -> tuple[Film, ...]:
+    return tuple(film for film in films(images_folder(), SOURCES, part) if labels_in_reach(film.labels))
+
+
+def _read(shown: Sequence[Film]) -> tuple[np.ndarray, ...]:
+    return tuple(np.asarray(Image.open(film.file).convert("L")) for film in shown)
+
+
+def _strata(shown: Sequence[Film]) -> dict[str, np.ndarray]:
+    """All films, and those of one view and one of the two samplings that the set joins."""
+    view = np.array([film.view for film in shown])
+    mixed = np.array([_number(film.patient) in AS_THEY_COME for film in shown])
+    parts = {"all": np.ones(len(shown), dtype=bool)}
+    for name in ("PA", "AP"):
+        parts[f"{name}, sampling with normal films"] = (view == name) & mixed
+        parts[f"{name}, sampling of findings only"] = (view == name) & ~mixed
+    return parts
+
+
+def _number(patient: str) -> int:
+    digits = patient.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else 0
+
+
+def has_the_same_findings(films_: Sequence[frozenset[str]], reports: Sequence[frozenset[str]]) -> np.ndarray:
+    """Return [n, m] bool: whether film and report have the very same labels."""
+    one, other = label_matrix(films_, SHARED_LABELS), label_matrix(reports, SHARED_LABELS)
+    same: np.ndarray = (one[:, None, :] == other[None, :, :]).all(axis=2)
+    return same
 
 
 def _labels(report: Report) -> frozenset[str]:
@@ -64,17 +194,17 @@ def _parts(shown: Sequence[Film]) -> dict[str, np.ndarray]:
 
 
 def _by_patient(shown: Sequence[Film], values: Mapping[str, np.ndarray], part: np.ndarray) -> Row:
-    patients = np.array([film.patient for film in shown])[part]
-    names = np.unique(patients)
-    means = {key: [float(value[part][patients == name].mean()) for name in names] for key, value in values.items()}
+    kept = [film for film, one in zip(shown, part, strict=True) if one]
+    means = {key: _patient_means(kept, value[part]) for key, value in values.items()}
     return {
-        "films": int(part.sum()),
-        "patients": len(names),
-        "precision@5": _rounded(np.array(means["precision@5"])),
-        "chance": round(float(np.mean(means["chance"])), 4),
-        "floor": round(float(np.mean(means["floor"])), 4),
+        "films": len(kept),
+        "patients": len(means["chance"]),
+        "precision@5": {key: round(value, 4) for key, value in asdict(bootstrap(means["precision@5"])).items()},
+        "chance": round(float(means["chance"].mean()), 4),
+        "floor": round(float(means["floor"].mean()), 4),
     }
 
 
-def _rounded(values: np.ndarray) -> dict[str, float]:
-    return {key: round(value, 4) for key, value in asdict(bootstrap(values)).items()}
+def _patient_means(shown: Sequence[Film], values: np.ndarray) -> np.ndarray:
+    patients = np.array([film.patient for film in shown])
+    return np.array([values[patients == name].mean() for name in np.unique(patients)])

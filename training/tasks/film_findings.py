@@ -1,0 +1,119 @@
+"""Findings of films: told by the report tower's words (zero-shot), and by a linear map on the features (probe)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from explorer.language.labels import NO_FINDING
+from explorer.metrics.classification import aurocs, enough, mean_auroc
+from explorer.metrics.significance import Interval
+from models.interfaces import SECTION_PROMPTS, Dual, TextEncoder
+from models.precision import Placement
+from models.vision import VisionConfig, VisionTower
+from training.datasets import SHARED_LABELS, Film, label_matrix
+from training.images import begin_tower
+
+WORDS: Mapping[str, str] = {
+    "Cardiomegaly": "cardiomegaly",
+    "Lung Opacity": "pulmonary opacity",
+    "Lung Lesion": "pulmonary nodule or mass",
+    "Edema": "pulmonary edema",
+    "Consolidation": "consolidation",
+    "Pneumonia": "pneumonia",
+    "Atelectasis": "atelectasis",
+    "Pneumothorax": "pneumothorax",
+    "Pleural Effusion": "pleural effusion",
+    "Pleural Other": "pleural thickening",
+    "Emphysema": "emphysema",
+    "Fibrosis": "pulmonary fibrosis",
+    "Hernia": "hiatal hernia",
+}
+PRESENT = ("{}.", "There is {}.", "Findings consistent with {}.")
+ABSENT = ("No {}.", "There is no {}.", "No evidence of {}.")
+NORMAL = ("No acute cardiopulmonary abnormality.", "Normal chest.", "The lungs are clear. The heart is normal.")
+STRENGTHS = (1e-4, 1e-3, 1e-2)  # of the probe, weakest penalty last; the choosing patients choose
+
+
+@dataclass(frozen=True)
+class Told:
+    """How well findings are told on some of the films."""
+
+    figure: Interval  # mean AUROC over labels, interval over patients
+    labels: tuple[str, ...]  # those with enough positives
+    each: tuple[float, ...]  # AUROC of each
+
+
+def zero_shot(dual: Dual, pixels: Sequence[np.ndarray]) -> np.ndarray:
+    """Return [n, labels] scores of films: how much nearer they are to a finding's words than to its denial's."""
+    films = dual.image.encode(pixels)
+    towards = [_mean(dual.text, _filled(PRESENT, name)) for name in WORDS]
+    away = [_mean(dual.text, _filled(ABSENT, name)) for name in WORDS]
+    scores = films @ (np.stack(towards) - np.stack(away)).T  # [n, findings]
+    told = {name: scores[:, column] for column, name in enumerate(WORDS)}
+    told[NO_FINDING] = films @ (_mean(dual.text, NORMAL) - np.mean(towards, axis=0))
+    return np.stack([told[name] for name in SHARED_LABELS], axis=1)
+
+
+def probe(features: Mapping[str, np.ndarray], shown: Mapping[str, Sequence[Film]]) -> np.ndarray:
+    """Return [n, labels] scores of the reporting films, by a logistic map learned from the training films.
+
+    Args:
+        features: [n, d] of the films "train", "choosing", "reporting".
+        shown: those films.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(features["train"])
+    x = {part: scaler.transform(rows) for part, rows in features.items()}
+    flags = {part: flags_of(found) for part, found in shown.items()}
+    found: dict[float, dict[str, np.ndarray]] = {}
+    for strength in STRENGTHS:
+        maps = [
+            LogisticRegression(C=strength, max_iter=200).fit(x["train"], flags["train"][:, label])
+            for label in range(len(SHARED_LABELS))
+        ]
+        found[strength] = {
+            part: np.stack([one.decision_function(x[part]) for one in maps], axis=1)
+            for part in ("choosing", "reporting")
+        }
+    told = enough(flags["choosing"], 10)
+    best = max(found, key=lambda c: float(aurocs(found[c]["choosing"][:, told], flags["choosing"][:, told]).mean()))
+    return found[best]["reporting"]
+
+
+def imagenet(vision: VisionConfig, placement: Placement) -> VisionTower:
+    """Return a tower with ImageNet's weights, as it was before it saw a film."""
+    tower = VisionTower(vision)
+    begin_tower(tower, "")
+    return tower.eval().to(placement.device)
+
+
+def told(scores: np.ndarray, shown: Sequence[Film]) -> Told | None:
+    """Return the mean AUROC over the labels with enough positives; None where no label has."""
+    flags = flags_of(shown)
+    kept = enough(flags)
+    if not kept.any():
+        return None
+    figure = mean_auroc(scores[:, kept], flags[:, kept], [film.patient for film in shown])
+    names = tuple(name for name, one in zip(SHARED_LABELS, kept, strict=True) if one)
+    return Told(figure, names, tuple(aurocs(scores[:, kept], flags[:, kept]).tolist()))
+
+
+def flags_of(shown: Sequence[Film]) -> np.ndarray:
+    """Return [n, labels] bool."""
+    flags: np.ndarray = label_matrix([film.labels for film in shown], SHARED_LABELS) > 0
+    return flags
+
+
+def _filled(templates: Sequence[str], name: str) -> list[str]:
+    filled = [template.format(WORDS[name]) for template in templates]
+    return [text[0].upper() + text[1:] for text in filled]
+
+
+def _mean(text: TextEncoder, texts: Sequence[str]) -> np.ndarray:
+    mean: np.ndarray = text.encode(texts, SECTION_PROMPTS["report"]).mean(axis=0)
+    return mean
