@@ -16,6 +16,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,7 +33,9 @@ from models.film_check import FILM_CHECK, LIMIT, Measurements, measure, save_kno
 from models.interfaces import CxrError, TowerError, Vectors
 from models.registry import ASSETS, load_dual
 from training.datasets import films, images_folder
+from training.tables import ROOT, readme_with
 
+SECURITY = ROOT / "SECURITY.md"
 AXES = 64
 AT_ONCE = 64  # films in memory
 SMALLEST = 64  # pixels; smaller pictures in the test data of packages are test patterns, not pictures
@@ -54,11 +57,13 @@ class Rate:
     n: int
 
     def line(self) -> str:
-        """Return it with its 95 % interval (Wilson)."""
+        """Return it for a terminal."""
+        return f"{self.kind:<44} {self.cautioned:>4} of {self.n:<4} {self.share()}"
+
+    def share(self) -> str:
+        """Return the rate with its 95 % interval."""
         low, high = wilson(self.cautioned, self.n)
-        return (
-            f"{self.kind:<44} {self.cautioned:>4} of {self.n:<4} {self.cautioned / self.n:.3f} ({low:.3f}–{high:.3f})"
-        )
+        return f"{self.cautioned / self.n:.3f} ({low:.3f}–{high:.3f})"
 
 
 def main() -> None:
@@ -68,6 +73,8 @@ def main() -> None:
     tower = parser.parse_args().tower
     try:
         rates = make(tower)
+        if tower.resolve() == (ASSETS / "pocket").resolve():
+            rewrite_security()
     except CxrError as error:
         sys.exit(str(error))
     print(f"cautioned beyond the {LIMIT:.0%} quantile of held-out films:")
@@ -90,10 +97,26 @@ def make(tower: Path) -> list[Rate]:
         "known": len(known),
         "held_out": len(choosing),
         "quantile": LIMIT,
+        "measured": f"{date.today():%Y-%m-%d}",
         "rates": {one.kind: {"cautioned": one.cautioned, "n": one.n} for one in rates},
     }
     save_known_films(tower / FILM_CHECK, measured, about)
     return rates
+
+
+def rewrite_security() -> None:
+    """Put the rates of the shipped tower into SECURITY.md."""
+    about = open_checkpoint(ASSETS / "pocket" / FILM_CHECK).manifest
+    rows = (Rate(kind, one["cautioned"], one["n"]) for kind, one in about["rates"].items())
+    lines = [
+        f"Measured {about['measured']} with tower {about['tower'][:8]}; {about['known']:,} films known, limit at the "
+        f"{about['quantile']:.0%} quantile of {about['held_out']} held-out films.\n",
+        "| pictures | cautioned | n | rate (95 %) |",
+        "|---|---|---|---|",
+        *(f"| {row.kind} | {row.cautioned} | {row.n} | {row.share()} |" for row in rows),
+    ]
+    text = SECURITY.read_text(encoding="utf-8")
+    SECURITY.write_text(readme_with(text, "\n".join(lines)), encoding="utf-8")
 
 
 def pictures(features: FilmEncoder, folder: Path) -> Iterator[tuple[str, Vectors]]:

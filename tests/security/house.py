@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,10 +103,11 @@ CHOICES = (
 )
 
 
-def reports(marks: str = "") -> tuple[Report, ...]:
+def reports(marks: Sequence[str] = ("",)) -> tuple[Report, ...]:
+    """Forty studies; each carries one of the marks in its text."""
     made = []
     for number in range(40):
-        sentence = f"{SENTENCES[number % len(SENTENCES)]} Number {number}. {marks}"
+        sentence = f"{SENTENCES[number % len(SENTENCES)]} Number {number}. {marks[number % len(marks)]}"
         meta = StudyMeta(age=30 + number, views=("PA",), films=1, codes=())
         made.append(
             Report(f"ours:{number:03}", "ours", {"findings": sentence, "impression": sentence}, (), meta, "CC0")
@@ -115,7 +116,7 @@ def reports(marks: str = "") -> tuple[Report, ...]:
 
 
 @contextmanager
-def house(folder: Path, uploads: Path, port: int, *, marks: str = "") -> Iterator[House]:
+def house(folder: Path, uploads: Path, port: int, *, marks: Sequence[str] = ("",)) -> Iterator[House]:
     """Serve the product; must be inside `closed_environment`, whose folder `uploads` is."""
     from explorer.ui.blocks import build_blocks
 

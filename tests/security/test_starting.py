@@ -1,0 +1,67 @@
+"""The program as a person starts and ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HOSTS = ("0.0.0.0", "::", "192.0.2.1")  # noqa: S104 - refused
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_it_refuses_to_be_reached_from_outside_without_a_password(host):
+    started = subprocess.run(
+        [sys.executable, "app.py", "--host", host], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert started.returncode == 2
+    assert "--auth USER:PASS" in started.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_it_answers_soon_after_its_start_and_ends_at_once_leaving_nothing(tmp_path, record_property):
+    """A second start: the first one prepares the reports, which takes as long as it takes."""
+    first, last = [], []
+    for _ in range(2):
+        waited, ended, said, log = start_and_end(tmp_path)
+        first.append(waited)
+        last.append(ended)
+        assert said == "served"
+        assert "Traceback" not in log
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    record_property("said", f"start to first page {first[1]:.1f} s, SIGTERM to end {max(last):.1f} s")
+    assert max(last) <= 3
+
+
+def start_and_end(temporary):
+    """Return the seconds until the page is there and from SIGTERM to the end, whether it was served, and the log."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    begun = time.monotonic()
+    app = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert app.stdout is not None
+    line = app.stdout.readline()
+    served = "served" if httpx.get(f"http://127.0.0.1:{port}/", timeout=30).status_code == 200 else line
+    waited = time.monotonic() - begun
+    asked = time.monotonic()
+    app.send_signal(signal.SIGTERM)
+    _, log = app.communicate(timeout=60)
+    assert app.returncode == 0
+    return waited, time.monotonic() - asked, served, log
