@@ -1,29 +1,30 @@
 // The Results page: which part of a task is shown, which column is charted, and the line that reads a figure in full.
 (() => {
   "use strict";
-  const all = (what) => [...document.querySelectorAll(`#measured ${what}`)];
+  const all = (what, within) => [...within.closest("#measured section").querySelectorAll(what)];
   const same = (one, other) => one.task === other.task && one.part === other.part;
 
   // The head of a column charts it.
   const chart = (head) => {
     const button = head.querySelector("button");
     const { measure } = button.dataset;
-    all("thead button").forEach((one) => { one.ariaPressed = String(one === button); });
-    all(".chart").forEach((one) => { one.hidden = !same(one.dataset, head.dataset) || one.dataset.measure !== measure; });
+    all("thead button", head).forEach((one) => { one.ariaPressed = String(one === button); });
+    all(".chart", head).forEach((one) => { one.hidden = !same(one.dataset, head.dataset) || one.dataset.measure !== measure; });
   };
 
   // A part may have other measures than the whole, and so other columns.
-  const showPart = ({ dataset: { task }, value }) => {
-    const pressed = all("thead button").find((button) => button.ariaPressed === "true");
-    all("[data-part]:not(.chart)").forEach((one) => {
+  const showPart = (select) => {
+    const { dataset: { task }, value } = select;
+    const pressed = all("thead button", select).find((button) => button.ariaPressed === "true");
+    all("[data-part]:not(.chart)", select).forEach((one) => {
       if (one.dataset.task === task) one.hidden = one.dataset.part !== value;
     });
-    const heads = all("th:has(button)").filter((head) => same(head.dataset, { task, part: value }));
-    all("thead select").find((one) => one.dataset.task === task).closest("th").colSpan = heads.length;
+    const heads = all("th:has(button)", select).filter((head) => same(head.dataset, { task, part: value }));
+    select.closest("th").colSpan = heads.length;
     const charted = pressed.closest("th").dataset.task === task;
     const like = (head) => head.querySelector("button").dataset.measure === pressed.dataset.measure;
     if (charted) chart(heads.find(like) ?? heads[0]);
-    all("table").forEach((table) => enter(table, 0, 0));
+    all("table", select).forEach((table) => enter(table, 0, 0));
   };
 
   // Arrow keys: a table is one stop of the Tab key, and inside it one figure at a time can be reached.
@@ -71,10 +72,28 @@
   ["pointerout", "focusout"].forEach((name) => document.addEventListener(name, rest));
 
   document.addEventListener("change", ({ target }) => {
-    if (target.matches("#measured select")) showPart(target);
+    if (target.matches("#measured thead select")) showPart(target);
   });
   document.addEventListener("click", ({ target }) => {
     const button = target.closest("#measured thead button");
     if (button) chart(button.closest("th"));
+    if (target.closest("#measured [data-stop]")) window.dispatchEvent(new Event("cxr:measure-stop"));
+  });
+
+  // Measuring a task anew: the form goes to the server, which says how far it is.
+  const busy = (on) => document.querySelectorAll("#measured .again button").forEach((one) => {
+    if (one.type === "submit") one.disabled = on;
+    else one.hidden = !on;
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("#measured .again form")) return;
+    event.preventDefault();
+    const data = new FormData(event.target);
+    busy(true);
+    window.dispatchEvent(new CustomEvent("cxr:measure", { detail: { task: data.get("task"), encoders: data.getAll("encoder") } }));
+  });
+  window.addEventListener("cxr:measured", () => {
+    const status = document.querySelector("#again-status .status");
+    if (!status?.matches(".busy")) busy(false);
   });
 })();

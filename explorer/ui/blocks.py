@@ -44,7 +44,7 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
         footer = render.footer(explorer.corpus, explorer.settings.encoder)
         bottom = gr.HTML(footer, elem_id="bottom", render=False, **PLAIN)
         search, compare = SearchPage(explorer, bottom), ComparePage(explorer)
-        abbreviations, measurements = AbbreviationsPage(explorer), ResultsPage(measured)
+        abbreviations, measurements = AbbreviationsPage(explorer), ResultsPage(measured, explorer)
         cloud = MapPage(explorer, search.asked)
         review = ReviewPage(explorer.settings.data, Maker(explorer, explorer.settings.data))
         with compare.set_acts:

@@ -60,7 +60,7 @@ def _texts(bench: Bench) -> str:
     )
     sizes = "".join(f"<option{' selected' if size == 100 else ''}>{size}</option>" for size in STUDIES)
     return (
-        '<form data-form="lab"><div class="acts start"><button type="button" class="plain" data-do="leave">'
+        '<form data-form="lab"><div class="does start"><button type="button" class="plain" data-do="leave">'
         "‹ All reviews</button><h2>Error lab</h2></div>"
         '<label>Findings: the query<textarea name="findings" rows="7" maxlength="4000">'
         f"{escape(bench.findings)}</textarea></label>"
@@ -68,7 +68,7 @@ def _texts(bench: Bench) -> str:
         f'{escape(bench.impression)}</textarea></label><input type="hidden" name="study" value="{escape(bench.study)}">'
         '<div class="row"><button type="button" class="plain" data-do="another">Another study</button>'
         '<button type="button" class="plain" data-do="inject">Inject errors</button></div>'
-        f'<fieldset class="boxes"><legend>Encoders</legend>{boxes}</fieldset>'
+        f'<fieldset class="models"><legend>Encoders</legend>{boxes}</fieldset>'
         '<div class="row"><button type="submit" class="go" name="how" value="margins">Ask the encoders</button></div>'
         f'<div class="row"><label>Studies <select name="studies" autocomplete="off">{sizes}</select></label>'
         '<button type="submit" class="go" name="how" value="strip">Measure over the corpus</button>'

@@ -34,6 +34,16 @@ LEGEND = (
     "≠ told apart from {first} (p < 0.05 by Holm’s correction), ≈ not. Floor: an answer that ignores the query. "
     "Point at a figure, or move among them with the arrow keys, to read it in full. Press a column’s head to chart it."
 )
+COMPARABLE = (
+    "Encoders in one column: yes. They answered the same queries over the same bank; ≠ says where a difference is more "
+    "than chance, corrected for all comparisons of the task.",
+    "Columns of different tasks, or parts of one task: no. Queries, bank, chance and floor are others.",
+    "A figure without its floor: no. Where a text is very common, an answer that ignores the query is often right.",
+    "Two tables measured here: only if corpus and split are the same; the corpus’s checksum stands above each.",
+    "Precisions of one encoder: as two encoders. A quantized tower has figures of its own.",
+    "Measured here with the paper’s: no. Other reports, other filters, and other definitions of Task 1 and Task 5.",
+    "Mean ranks of a review with those of the paper’s Table 6: no. Other cases, candidates and raters.",
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,44 @@ def unmeasured() -> str:
     )
 
 
-def measured(results: Measured) -> str:
+def own(results: Measured) -> str:
+    """Return what was measured again on this machine, apart from what was shipped."""
+    return measured(results, "Measured on this machine")
+
+
+def again(tasks: Sequence[tuple[str, str]], encoders: Sequence[tuple[str, str]]) -> str:
+    """Return the form that measures a task again."""
+    options = "".join(f'<option value="{escape(name)}">{escape(words)}</option>' for name, words in tasks)
+    boxes = "".join(
+        f'<label title="{escape(label)}"><input type="checkbox" name="encoder" value="{escape(name)}"'
+        f"{' checked' if place < 2 else ''}> {escape(name)}</label>"
+        for place, (name, label) in enumerate(encoders)
+    )
+    return (
+        '<section class="again"><h2>Measure a task again</h2><p class="about">On the test split of the loaded '
+        f"corpus, by <code>{escape(MEASURE)}</code> in a process of its own. Minutes; longer the first time. It "
+        "stands above, apart, and replaces what was measured here before.</p>"
+        f'<form><label>Task <select name="task" autocomplete="off">{options}</select></label><fieldset '
+        f'aria-label="Encoders">{boxes}</fieldset><button type="submit">Measure</button>'
+        '<button type="button" data-stop hidden>Stop</button></form></section>'
+    )
+
+
+def only_open_i(corpus: str) -> str:
+    """Return why nothing can be measured again on another corpus."""
+    return (
+        '<section class="again"><h2>Measure a task again</h2><p class="about">The tasks are defined on the test '
+        f"split of Open-I, and {escape(corpus)} is loaded. Start the app with Open-I to measure.</p></section>"
+    )
+
+
+def comparable() -> str:
+    """Return what may be set against what."""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in COMPARABLE)
+    return f'<section class="compared"><h2>What may be compared</h2><ul class="notes">{lines}</ul></section>'
+
+
+def measured(results: Measured, title: str = "Measured here") -> str:
     """Return the table of Tasks 1–5: a row an encoder, a column group a task, and below it the chart of a column."""
     groups = [group for task in results.tasks if (group := _group(results, task)).columns]
     head = f"<tr>{_corner()}{''.join(_group_head(group) for group in groups)}</tr><tr>{_measure_heads(groups)}</tr>"
@@ -81,7 +128,7 @@ def measured(results: Measured) -> str:
     lines = _reference_row(groups, "floor", FLOOR) + _reference_row(groups, "chance", CHANCE)
     legend = escape(LEGEND.format(first=results.encoders[0].name))
     return (
-        f'<section class="here"><h2>Measured here</h2><p class="about">{_about(results)}</p>'
+        f'<section class="here"><h2>{escape(title)}</h2><p class="about">{_about(results)}</p>'
         f'{_table(head, f"{rows}{lines}")}<p class="said" data-rest="{legend}">{legend}</p>{_charts(groups)}</section>'
     )
 

@@ -2,44 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 
 from explorer import results
+from explorer.corpora.openi import NAME as OPENI
 from explorer.errors import CxrError, NotPrepared
+from explorer.measuring import FOLDER, TASKS, measure
 from explorer.ui import render, results_html
 from explorer.ui.theme import PLAIN, QUIET
+from explorer.ui.work import watch
+
+if TYPE_CHECKING:
+    from explorer.choices import RankerChoice
+    from explorer.search import Explorer
 
 Read = TypeVar("Read")
 
 
-class ResultsPage:
-    """Lays the page out in the Blocks being built, and fills it from a folder of result files."""
+SENDING = """
+window.addEventListener('cxr:measure', ({detail}) => trigger('select', detail));
+window.addEventListener('cxr:measure-stop', () => trigger('clear'));
+"""
+TOLD = "watch('value', () => window.dispatchEvent(new Event('cxr:measured')))"
+FAILED = "The measurement ended before its time: the server is busy, or something failed inside it. Try again."
+Update = dict[Any, Any]
 
-    def __init__(self, folder: Path) -> None:
+
+class ResultsPage:
+    """Lays the page out in the Blocks being built, and fills it from a folder of result files.
+
+    With an engine it also measures a task again; what comes of it is kept in the engine's data folder.
+    """
+
+    def __init__(self, folder: Path, explorer: Explorer | None = None) -> None:
         self.folder = folder
+        self.explorer = explorer
+        self.status = gr.HTML("", elem_id="again-status", js_on_load=TOLD, **PLAIN)
         self.shown = gr.HTML("", elem_id="measured", **PLAIN)
+        self.bridge = gr.HTML("<span></span>", elem_id="again-bridge", js_on_load=SENDING, **PLAIN)
 
     def wire(self, blocks: gr.Blocks) -> None:
         """Read the files whenever the app is opened, after Search takes input: a reload shows a new measurement."""
         blocks.load(self.show, outputs=self.shown, **QUIET)
+        parts = [self.status, self.shown]
+        measured = self.bridge.select(self.again, outputs=parts, trigger_mode="once", concurrency_limit=1, **QUIET)
+        measured.failure(lambda: {self.status: render.alert(FAILED)}, outputs=parts, **QUIET)
+        self.bridge.clear(self.stopped, outputs=parts, cancels=[measured], **QUIET)
+
+    def again(self, event: gr.EventData) -> Iterator[Update]:
+        """Measure the encoders and the task that were chosen, say how far it is, and show what was found."""
+        if self.explorer is None:
+            return
+        asked = event._data if isinstance(event._data, dict) else {}
+        given = asked.get("encoders")
+        able = [one.name for one in able_encoders(self.explorer)]
+        chosen = [name for name in able if isinstance(given, list) and name in given]
+        try:
+            work = partial(measure, str(asked.get("task")), chosen, self.explorer.settings.data)
+            yield from watch(work, lambda what, share: {self.status: render.busy(what, share)})
+        except CxrError as error:
+            yield {self.status: render.alert(error)}
+            return
+        yield {self.status: "", self.shown: self.show()}
+
+    def stopped(self) -> Update:
+        """Say that nothing is measured any more."""
+        return {self.status: '<p class="status" role="status">Stopped. Nothing was changed.</p>'}
 
     def show(self) -> str:
         """Return the page. A file that cannot be read is told in its place and hides no other."""
         sections = (
             self._section(results.read_measured, results_html.measured, results_html.unmeasured()),
+            self._again(),
             self._section(results.read_films, results_html.films, ""),
             self._section(results.read_paper, results_html.paper, ""),
+            results_html.comparable(),
         )
         return "".join(sections)
 
-    def _section(self, read: Callable[[Path], Read], shown: Callable[[Read], str], absent: str) -> str:
+    def _again(self) -> str:
+        """What was measured on this machine, and the form that measures a task."""
+        if self.explorer is None:
+            return ""
+        own = self._section(results.read_measured, results_html.own, "", self.explorer.settings.data / FOLDER)
+        if self.explorer.corpus.name != OPENI:
+            return own + results_html.only_open_i(self.explorer.corpus.title)
+        encoders = [(one.name, one.label) for one in able_encoders(self.explorer)]
+        return own + results_html.again([(name, words) for name, (words, _) in TASKS.items()], encoders)
+
+    def _section(
+        self, read: Callable[[Path], Read], shown: Callable[[Read], str], absent: str, folder: Path | None = None
+    ) -> str:
         try:
-            return shown(read(self.folder))
+            return shown(read(folder or self.folder))
         except NotPrepared:
             return absent
         except CxrError as error:
             return render.alert(error)
+
+
+def able_encoders(explorer: Explorer) -> list[RankerChoice]:
+    """Return the ways to rank that the tasks on texts can be put to."""
+    return [choice for choice in explorer.choices() if "text" in choice.kinds]

@@ -88,7 +88,7 @@ def _listed(one: Listed, *, door: bool) -> str:
     mode = " · ground truth hidden at first" if review.unknown else ""
     return (
         f"<li><div><b>{escape(review.title)}</b><span>{review.cases} cases · {escape(review.created[:10])}{mode}</span>"
-        f'<span>{who}</span></div><div class="acts">{more}'
+        f'<span>{who}</span></div><div class="does">{more}'
         f'<button type="button" class="go" data-do="sit" {key}>Review</button></div></li>'
     )
 
@@ -111,7 +111,7 @@ def new_review(
     )
     return (
         f'<section class="new"><h2>New review</h2><form data-form="make">{source}'
-        f'<fieldset class="boxes"><legend>Candidates: what each finds first</legend>{boxes}</fieldset>'
+        f'<fieldset class="models"><legend>Candidates: what each finds first</legend>{boxes}</fieldset>'
         '<label class="file">Generated reports, JSON lines of study_id, model, report '
         '<input type="file" name="generated" '
         f'data-most="{MOST_BYTES}" accept=".jsonl,.json,.txt"></label>'
@@ -233,7 +233,7 @@ def _acts() -> str:
         '<p class="keys"><kbd>j</kbd> <kbd>k</kbd> choose a report · <kbd>1</kbd>–<kbd>9</kbd> rank it · '
         "<kbd>p</kbd> <kbd>o</kbd> <kbd>l</kbd> <kbd>v</kbd> error, of the text selected · <kbd>c</kbd> critical · "
         "<kbd>u</kbd> undo · <kbd>s</kbd> skip · <kbd>f</kbd> discuss · <kbd>Enter</kbd> submit</p>"
-        '<div class="acts"><button type="button" class="plain" data-do="undo">Undo</button>'
+        '<div class="does"><button type="button" class="plain" data-do="undo">Undo</button>'
         '<button type="button" class="plain" data-do="flag" aria-pressed="false">Discuss</button>'
         '<button type="button" class="plain" data-do="skip">Skip</button>'
         '<button type="button" class="go" data-do="submit">Submit</button></div>'
@@ -250,7 +250,7 @@ def done(seat: Seat, review: Review, progress: Progress) -> str:
         f"{review.cases} cases done</h2><p>{progress.submitted} submitted, {progress.skipped} skipped.</p>{discuss}"
         "<p>You can go back and change any of them. Once you are told which report is whose, your answers are closed."
         "</p>"
-        '<div class="acts"><button type="button" class="plain" data-do="previous">‹ Back to the cases</button>'
+        '<div class="does"><button type="button" class="plain" data-do="previous">‹ Back to the cases</button>'
         '<button type="button" class="plain" data-do="leave">All reviews</button>'
         '<button type="button" class="go" data-do="finish">Close my answers and show whose is whose</button></div>'
         "</section></div>"

@@ -173,7 +173,7 @@ def judges(review: str, kept: int) -> str:
         '<section class="judges"><h2>Judges</h2>'
         '<p class="about">The rule judge compares finding, location, severity and status as this product\'s rules read '
         "them. It is not a language model, and sees nothing the rules do not know.</p>"
-        f'<div class="acts start"><button type="button" class="go" data-do="rules" {key}>Ask the rule judge</button>'
+        f'<div class="does start"><button type="button" class="go" data-do="rules" {key}>Ask the rule judge</button>'
         "</div>"
         '<p class="about">A language model behind an OpenAI-compatible endpoint. Off until you name one. It gets the '
         "texts of ground truth and candidates, in the order shown, and nothing else: no study, no model, no reviewer. "

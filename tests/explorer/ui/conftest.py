@@ -26,12 +26,12 @@ class Served:
 
 @pytest.fixture
 def explorer(tmp_path: Path) -> FakeExplorer:
-    return FakeExplorer(settings=Settings(cache=tmp_path / "cache"))
+    return FakeExplorer(settings=Settings(cache=tmp_path / "cache", data=tmp_path / "data"))
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    settings = Settings(cache=tmp_path_factory.mktemp("cache"))
+    settings = Settings(cache=tmp_path_factory.mktemp("cache"), data=tmp_path_factory.mktemp("data"))
     with closed_environment() as uploads:
         from explorer.ui.blocks import build_blocks
 

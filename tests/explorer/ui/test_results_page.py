@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
+from types import SimpleNamespace
 
 import httpx
 import made_results
+from made_explorer import CORPUS
 
 from explorer import results
+from explorer.ui import results_page
 from explorer.ui.results_page import ResultsPage
+
+OPEN_I = replace(CORPUS, name="openi", title="Open-I")
 
 
 def test_everything_that_was_measured_is_shown(tmp_path):
@@ -52,3 +58,37 @@ def test_a_browser_that_opens_the_app_gets_the_tables(served):
         events = web.get("gradio_api/queue/data", params={"session_hash": session}).text
     assert '"success":true' in events
     assert "Measured here" in events
+
+
+def test_a_task_measured_again_stands_apart_from_what_was_shipped(tmp_path, explorer, monkeypatch):
+    def measured(task, encoders, data, progress):
+        progress("Task 2: pocket", 0.0)
+        assert (task, encoders) == ("2", ["pocket", "bm25"])
+        (data / "measured").mkdir(parents=True)
+        return made_results.write(data / "measured")
+
+    monkeypatch.setattr(results_page, "measure", measured)
+    settings = replace(explorer.settings, data=tmp_path / "data")
+    page = ResultsPage(made_results.write(tmp_path), replace(explorer, settings=settings, corpus=OPEN_I))
+    assert "Measured on this machine" not in page.show()
+    asked = {"task": "2", "encoders": ["bm25", "pocket", "unheard-of"]}
+    *steps, last = page.again(SimpleNamespace(_data=asked))
+    assert "Task 2: pocket" in steps[0][page.status]
+    shown = last[page.shown]
+    assert shown.index("Measured here") < shown.index("Measured on this machine") < shown.index("Measure a task again")
+
+
+def test_what_cannot_be_measured_is_said(tmp_path, explorer):
+    page = ResultsPage(tmp_path, replace(explorer, settings=replace(explorer.settings, data=tmp_path)))
+    (last,) = page.again(SimpleNamespace(_data={"task": "9", "encoders": ["pocket"]}))
+    assert 'role="alert"' in last[page.status]
+
+
+def test_another_corpus_than_open_i_is_not_measured_and_the_page_says_why(tmp_path, explorer):
+    shown = ResultsPage(tmp_path, explorer).show()
+    assert "The tasks are defined on the test split of Open-I, and Made-up reports is loaded" in shown
+    assert "<form" not in shown
+
+
+def test_the_page_says_what_may_be_compared(tmp_path):
+    assert "Measured here with the paper’s: no" in ResultsPage(tmp_path).show()
