@@ -57,6 +57,11 @@ class Answering:
         """Forget the answers that were given."""
         self._answers.clear()
 
+    def recognises(self, text: str) -> bool:
+        """Return whether a finding, or a short form of the lexicon, is read in a text."""
+        expansion = self._expander.expand(text)
+        return bool(expansion.spans or self._findings.read(expansion.expanded, "query"))
+
     def _filled(self, empty: SearchResult, asked: Question, ranker: Ranker, revision: str) -> SearchResult:
         if not 1 <= asked.k <= self._most:
             raise BadQuery(f"Ask for 1 to {self._most} hits.")

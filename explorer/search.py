@@ -96,6 +96,10 @@ class Explorer:
         tower = self.tower(encoder) if space == "report" else self._towers.dual(encoder).text
         return self._indexes.of(self._named(corpus), tower, scope, progress)
 
+    def recognises(self, query: Query) -> bool:
+        """Return whether a query is about chest radiographs by its own words; one with a film or a study is."""
+        return query.kind != "text" or self._answering.recognises(query.text or "")
+
     def floor(
         self, encoder: str, *, corpus: str | None = None, scope: Scope = "report", progress: Progress = silent
     ) -> Floor | None:

@@ -1,4 +1,4 @@
-// The pages with columns of studies: keys and lines among them, the study in full, and the form of the query.
+// The pages with columns of studies: keys and lines among them, the study in full, the form of the query, a set.
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -102,15 +102,22 @@
     desk.querySelectorAll("[data-shown]").forEach((one) => { one.hidden = one.dataset.shown !== button.dataset.form; });
   };
 
+  const review = (set) => {
+    window.dispatchEvent(new CustomEvent("cxr:review-set", { detail: JSON.parse(set) }));
+    window.dispatchEvent(new CustomEvent("cxr:go", { detail: "review" }));
+  };
+
   document.addEventListener("click", ({ target }) => {
     const desk = deskOf(target);
     if (!desk) return;
     const card = target.closest(".card");
     const form = target.closest("[data-form]");
+    const set = target.closest("[data-review]");
     if (card) {
       goTo(card, [...card.closest(".columns").querySelectorAll(".card")]);
       open(card);
     } else if (form) showForm(form);
+    else if (set) review(set.dataset.review);
     else if (target.closest("[data-close]")) close(desk);
     else if (target.closest("[data-row]")) desk.querySelector(".ask").scrollIntoView({ block: "center" });
   });

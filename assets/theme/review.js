@@ -23,6 +23,12 @@
   new MutationObserver(start).observe(root, { attributes: true, attributeFilter: ["data-page"] });
   window.addEventListener("cxr:review-ready", () => setTimeout(start));
 
+  // A set of queries from Compare: its form is what the page opens with.
+  window.addEventListener("cxr:review-set", ({ detail }) => {
+    shown = true;
+    send({ act: "queries", ...detail });
+  });
+
   // The case on the screen.
   let told = null; // what the server said of it
   let answer = null; // what the reviewer says, as it is sent

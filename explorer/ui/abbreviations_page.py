@@ -13,7 +13,7 @@ from explorer.errors import BadQuery, CxrError
 from explorer.language.abbreviations import Expansion, look_up, with_readings
 from explorer.types import SCOPES, Scope
 from explorer.ui import abbreviations_html, render
-from explorer.ui.announce import at_once
+from explorer.ui.announce import at_once, stoppable
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import Progress, watch
 
@@ -31,7 +31,6 @@ GLOSSARY_HINT = "Type a short form, or a word that one may stand for."
 CHANGED = "The note has changed since: show the reports again."
 UNSPOKEN = "The note holds no short form of the lexicon: its long form is the same, and no report moves."
 FAILED = "The reports were not found: the server is busy, or something failed inside it. Try again in a moment."
-STOPPED = "Stopped."
 CHOSEN = """
 let chosen = null;
 element.addEventListener('click', (event) => {
@@ -130,17 +129,13 @@ class AbbreviationsPage:
         ]
         measured = [self.overlaps, self.moved, self.all_status]
         every = on([self.all_button.click], self.ask_all, [*asked, self.moved], measured)
-        for button, events, status in ((self.stop, one, self.status), (self.stop_all, [every], self.all_status)):
-            button.click(None, cancels=events, **QUIET)
-            at_once(button.click, {status: render.notice(STOPPED)})
-        for event in one:
-            at_once(event.failure, {self.status: render.alert(FAILED)})
-        at_once(every.failure, {self.all_status: render.alert(FAILED)})
+        stoppable(one, self.stop, self.status, FAILED)
+        stoppable([every], self.stop_all, self.all_status, FAILED)
         self._wire_glossary()
 
     def _wire_glossary(self) -> None:
         found = [self.entries, self.more, self.glossary_shown]
-        events = [self.wanted.input, self.wanted.focus, self.wanted.submit]
+        events = [self.wanted.change, self.wanted.focus]
         gr.on(events, self.find, self.wanted, found, trigger_mode="always_last", **QUIET, **READING)
         self.more.click(self.find_more, [self.wanted, self.glossary_shown], found, **QUIET, **READING)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from explorer.ui import render
 from explorer.ui.theme import QUIET
+
+STOPPED = render.notice("Stopped.")
 
 
 def at_once(listen: Callable[..., object], shown: Mapping[Any, object]) -> None:
@@ -19,3 +22,20 @@ def at_once(listen: Callable[..., object], shown: Mapping[Any, object]) -> None:
     values = list(shown.values())
     script = f"() => {json.dumps(values if len(values) > 1 else values[0])}"
     listen(None, outputs=list(shown), js=script, **QUIET)
+
+
+def stoppable(events: Sequence[Any], button: Any, status: Any, failed: str) -> None:  # noqa: ANN401 - Gradio's own
+    """Let a button stop events, and say so where they tell how far they are; or that one of them failed.
+
+    Args:
+        events: as Gradio returns them.
+        button: stops them.
+        status: the part of the page that shows how far they are; what else they show stays.
+        failed: what it says when one of them ends without an answer.
+    """
+    button.click(None, cancels=list(events), **QUIET)
+    at_once(button.click, {status: STOPPED})
+    # Gradio tells a run that was stopped as one that failed.
+    script = f"(now) => now === {json.dumps(STOPPED)} ? now : {json.dumps(render.alert(failed))}"
+    for event in events:
+        event.failure(None, inputs=status, outputs=status, js=script, **QUIET)

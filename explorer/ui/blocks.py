@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # as the address names them; the first is shown where it names none
 PAGES = ("search", "compare", "abbreviations", "map", "review", "results")
-READY = "() => { document.body.dataset.ready = 'yes'; }"
+READY = "() => { document.body.dataset.ready = 'yes'; window.dispatchEvent(new Event('cxr:ready')); }"
 HEADER_SHOWN = "window.dispatchEvent(new Event('cxr:header'))"
 
 

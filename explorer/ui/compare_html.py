@@ -5,12 +5,14 @@ Every text passes `escape`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from explorer.compare import Account, Asked, Comparison, Joined, Moved
 from explorer.metrics.overlap import PERSISTENCE
+from explorer.review.selection import MOST_CASES
 from explorer.types import Finding, Hit, Report, SearchResult
 from explorer.ui.render import MAIN_SECTIONS, SCOPE_WORDS, SCORE_WORDS, VERDICT_SIGNS, escape, redact
 
@@ -327,19 +329,35 @@ def article(key: str, hit: Hit, places: str) -> str:
     )
 
 
-def judged(rows: Sequence[Judged], rankers: Sequence[str], total: int) -> str:
-    """Return a set of queries, the ones their rankers disagree on most first, as given; a row opens its query."""
+def judged(rows: Sequence[Judged], rankers: Sequence[str], k: int, total: int) -> str:
+    """Return a set of queries as a table; a row opens its query.
+
+    Args:
+        rows: in the order in which they are shown, those first on which the rankers disagree most.
+        rankers: by name.
+        k: hits of each ranker.
+        total: queries of the set, answered or not.
+    """
     heads = "".join(f'<th scope="col">{escape(name)}<small>kept</small></th>' for name in rankers)
     body = "".join(_judged(number, row) for number, row in enumerate(rows))
-    of = f"{len(rows)} of {total} queries" if len(rows) < total else _many(total, "query").replace("querys", "queries")
+    of = f"{len(rows)} of {total}" if len(rows) < total else f"{total}"
     mean = sum(row.disagreement for row in rows) / len(rows)
     return (
-        f'<p class="about">{of}, those first on which the rankers disagree most; mean disagreement {mean:.2f}. '
-        "Kept: the share of the query’s findings that the hits agree with.</p>"
+        f'<p class="about">{of} {"query" if total == 1 else "queries"}, those first on which the rankers disagree '
+        f"most; mean disagreement {mean:.2f}. Kept: the share of the query’s findings that the hits agree with.</p>"
+        f"{_to_review(rows, rankers, k)}"
         '<div class="wide"><table class="set" aria-label="the set by disagreement"><thead><tr>'
         '<th scope="col" class="query">Query</th><th scope="col">disagreement</th>'
         f"{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _to_review(rows: Sequence[Judged], rankers: Sequence[str], k: int) -> str:
+    """The button that brings the set to Review, as much of it as one review holds."""
+    sent = [row.query for row in rows[:MOST_CASES]]
+    words = "Review this set" if len(sent) == len(rows) else f"Review the {len(sent)} most disputed"
+    brought = escape(json.dumps({"queries": sent, "rankers": list(rankers), "k": k}))
+    return f'<button type="button" class="plain send" data-review="{brought}">{words} →</button>'
 
 
 def _judged(number: int, row: Judged) -> str:

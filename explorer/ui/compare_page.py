@@ -17,7 +17,7 @@ from explorer.errors import BadQuery, CxrError
 from explorer.query_sets import read_queries, task_notes
 from explorer.types import SCOPES, Scope
 from explorer.ui import compare_html, render
-from explorer.ui.announce import at_once
+from explorer.ui.announce import at_once, stoppable
 from explorer.ui.compare_html import Forms, Judged
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import Progress, watch
@@ -32,7 +32,6 @@ REDRAWN = 10  # queries of a set after which its table is drawn anew
 PLACEHOLDER = "sm R PTX s/p CT to WS"
 SET_PLACEHOLDER = "RLL PNA vs atx, no eff\nCM w/ mild pulm edema, b/l eff L>R"
 FAILED = "The comparison did not finish: the server is busy, or something failed inside it. Try again in a moment."
-STOPPED = "Stopped. What was answered before stands below."
 SET_CHOSEN = """
 element.addEventListener('click', (event) => {
   const row = event.target.closest('[data-row]');
@@ -65,15 +64,12 @@ class Wanted:
 class ComparePage:
     """Lays the page out in the Blocks being built, and answers its events from an `Explorer`.
 
-    For the Review page: `asked_set` is a gr.State that holds None or the set that was last run, as a tuple (queries,
-    rankers, k) of a tuple of texts in the order they were pasted, a tuple of names and the number of hits; of a set
-    that was stopped, only the queries that were answered. `set_acts` is the row below the set's table; it is shown
-    once there is such a set.
+    The table of a set holds a button that brings it to Review: in the browser, as the event "cxr:review-set" with
+    queries, rankers and k.
     """
 
     def __init__(self, explorer: Explorer) -> None:
         self.explorer = explorer
-        self.asked_set = gr.State(None, time_to_live=SESSION_SECONDS)
         self.judged = gr.State((), time_to_live=SESSION_SECONDS)  # the queries of the table, in its order
         with gr.Column(elem_id="compare", elem_classes="desk"):
             self._lay_out_question()
@@ -120,7 +116,6 @@ class ComparePage:
                 self.notes = gr.Button("Put in the notes of Task 4", elem_id="compare-notes", scale=0)
             self.set_status = gr.HTML("", elem_id="compare-set-status", **PLAIN)
             self.table = gr.HTML("", elem_id="compare-table", js_on_load=SET_CHOSEN, **PLAIN)
-            self.set_acts = gr.Row(visible=False, elem_classes="acts")
 
     def _first_rankers(self) -> list[str]:
         """The default encoder, the first baseline with a model, and words alone, as far as they are there."""
@@ -142,16 +137,11 @@ class ComparePage:
             on(asked, self.ask, [self.query, *options], shown),
             on([self.table.select], self.open_row, [self.judged, *options], shown),
         ]
-        table = [self.set_status, self.table, self.asked_set, self.judged, self.set_acts]
+        table = [self.set_status, self.table, self.judged]
         many = on([self.run_set.click], self.ask_set, [self.pasted, *options], table)
         self.notes.click(self.put_in_notes, None, [self.pasted, self.set_status], **QUIET)
-        stopped = render.notice(STOPPED)
-        for button, events, status in ((self.stop, one, self.status), (self.stop_set, [many], self.set_status)):
-            button.click(None, cancels=events, **QUIET)
-            at_once(button.click, {status: stopped})
-        for event in one:
-            at_once(event.failure, {self.status: render.alert(FAILED), self.answer: ""})
-        at_once(many.failure, {self.set_status: render.alert(FAILED)})
+        stoppable(one, self.stop, self.status, FAILED)
+        stoppable([many], self.stop_set, self.set_status, FAILED)
 
     def ask(self, text: str, rankers: Sequence[str], scope: object, k: object) -> Updates:
         """Answer a query with every ranker, as typed and spelled out."""
@@ -235,13 +225,10 @@ class ComparePage:
             done.append(Judged(query, comparison.disagreement, comparison.accounts))
 
     def _table(self, done: Sequence[Judged], total: int, wanted: Wanted) -> Update:
-        answered = list(done)  # the thread may append meanwhile
-        rows = sorted(answered, key=lambda row: -row.disagreement)
+        rows = sorted(done, key=lambda row: -row.disagreement)
         return {
-            self.table: compare_html.judged(rows, wanted.rankers, total),
+            self.table: compare_html.judged(rows, wanted.rankers, wanted.k, total),
             self.judged: tuple(row.query for row in rows),
-            self.asked_set: (tuple(row.query for row in answered), wanted.rankers, wanted.k),
-            self.set_acts: gr.Row(visible=True),
         }
 
 

@@ -19,6 +19,8 @@ PARTS = (("any", ""), *((name, name) for name in ("findings", "impression", "ind
 FINDINGS = frozenset({*LABELS, *DEVICES})
 MOST_FINDINGS = 8  # of either kind
 
+Choices = list[tuple[str, str]]  # shown, sent
+
 _SEXES: tuple[Sex, ...] = ("F", "M")
 _BETWEEN = " · "  # a finding and its status, as shown and sent
 
@@ -120,17 +122,22 @@ def shown_finding(wanted: FindingFilter) -> str:
     return wanted.name if wanted.status is None else f"{wanted.name}{_BETWEEN}{wanted.status}"
 
 
-def finding_choices(facets: Facets) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Return what may be asked for, and what may be excluded: each as (shown with its number of studies, sent)."""
+def finding_choices(facets: Facets | None) -> tuple[Choices, Choices]:
+    """Return what may be asked for, and what may be excluded: each as (shown with its number of studies, sent).
+
+    Everything that reports are read for is offered, the commonest first; None counts nothing yet.
+    """
+    counts = {name: facets.findings.get(name, {}) if facets else {} for name in sorted(FINDINGS)}
     asked, excluded = [], []
-    for name, counts in sorted(facets.findings.items(), key=lambda item: (-_claimed(item[1]), item[0])):
-        for status in STATUSES:
-            if counts.get(status):
-                sent = shown_finding(FindingFilter(name, status))
-                asked.append((f"{sent} ({counts[status]:,})", sent))
-        if _claimed(counts):
-            excluded.append((f"{name} ({_claimed(counts):,})", name))
-    return asked, excluded
+    for name, of_status in sorted(counts.items(), key=lambda item: -_claimed(item[1])):
+        asked += [(shown_finding(FindingFilter(name, one)), of_status.get(one, 0)) for one in STATUSES]
+        excluded.append((name, _claimed(of_status)))
+    asked.sort(key=lambda pair: pair[1] == 0)
+
+    def shown(pairs: list[tuple[str, int]]) -> Choices:
+        return [(f"{sent} ({count:,})" if facets else sent, sent) for sent, count in pairs]
+
+    return shown(asked), shown(excluded)
 
 
 def _claimed(counts: Mapping[Status, int]) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from explorer.errors import CxrError
-from explorer.types import SCOPES, Query, QueryImage, SearchResult
-from explorer.ui import film, render, upload
+from explorer.types import Query, QueryImage, SearchResult
+from explorer.ui import film, film_html, hits_html, render, upload, visit_html, visits
 from explorer.ui.announce import at_once
 from explorer.ui.evidence import EvidencePanel
-from explorer.ui.options import HOW_MANY, VIEWS, Wanted
+from explorer.ui.options import Chosen, Wanted, restored
+from explorer.ui.options_panel import OptionsPanel
 from explorer.ui.theme import PLAIN, QUIET
+from explorer.ui.visits import Visit, Visits
 from explorer.ui.work import Progress, watch
 
 if TYPE_CHECKING:
-    from explorer.choices import RankerChoice
     from explorer.search import Explorer
 
 PLACEHOLDER = "sm R PTX s/p CT to WS, BLLF retic opac"
@@ -32,7 +34,15 @@ EXAMPLES = (
 )
 SESSION_SECONDS = 3_600  # a film asked for is forgotten after this, if the page is not closed before
 FAILED = "The search did not finish: the server is busy, or something failed inside it. Try again in a moment."
+STOPPED = "Stopped. Nothing was lost; ask again when you like."
 FILM_SHOWN = "watch('value', () => window.dispatchEvent(new Event('cxr:film')))"
+RESULTS_SHOWN = "watch('value', () => window.dispatchEvent(new Event('cxr:results')))"
+# What a person does with a hit travels through this element: its script turns `cxr:do` into an event of Gradio's.
+DOING = "window.addEventListener('cxr:do', ({ detail }) => trigger('select', detail))"
+STOPS = f"() => {{ document.body.dataset.stopped = Date.now(); return {json.dumps(render.notice(STOPPED))}; }}"
+# A stopped event fails, and more than once: what fails within five seconds of a stop was stopped.
+ENDED = f"""(results) => Date.now() - (document.body.dataset.stopped ?? 0) < 5_000
+    ? [{json.dumps(render.notice(STOPPED))}, results, ""] : [{json.dumps(render.alert(FAILED))}, "", ""]"""
 ENGINE = {"concurrency_limit": 16, "concurrency_id": "engine"}  # queries that come together share a run of the tower
 
 Update = dict[Any, Any]  # part of the page → its new value
@@ -47,10 +57,13 @@ class SearchPage:
         self.footer = footer  # of all pages; an answer names its encoder there
         self.asked = gr.State(None, time_to_live=SESSION_SECONDS)  # the last Query, asked again when options change
         self.held = gr.State(None, time_to_live=SESSION_SECONDS)  # the QueryImage on the screen
+        self.visits = gr.State((), time_to_live=SESSION_SECONDS)  # what was asked before, for the way back
         with gr.Column(elem_id="page"):
             self._lay_out_question()
             self._lay_out_side()
             self._lay_out_answer()
+            self.why = gr.HTML(visit_html.why_first(), elem_id="why", **PLAIN)
+            self.doing = gr.HTML(visit_html.keys(), elem_id="doing", js_on_load=DOING, **PLAIN)
 
     def _lay_out_question(self) -> None:
         with gr.Column(elem_id="question"):
@@ -71,55 +84,40 @@ class SearchPage:
             self.reading = gr.HTML("", elem_id="reading", **PLAIN)
             with gr.Row(elem_id="examples"):
                 self.examples = [gr.Button(text, size="sm") for text in EXAMPLES]
+            self.visited = gr.HTML("", elem_id="visited", **PLAIN)
 
     def _lay_out_side(self) -> None:
         with gr.Column(elem_id="side"):
             self.film = gr.HTML("", elem_id="film", js_on_load=FILM_SHOWN, **PLAIN)
-            with gr.Row(elem_id="film-acts", visible=False) as self.film_acts:
-                self.by_film = gr.Button("search by this film", size="sm")
-                self.remove_film = gr.Button("remove", size="sm", elem_id="remove-film")
+            with gr.Column(elem_id="film-acts", visible=False) as self.film_acts:
+                with gr.Row(elem_id="film-buttons"):
+                    self.by_film = gr.Button("search by this film", size="sm")
+                    self.by_both = gr.Button("by film and text", size="sm", elem_id="by-both")
+                    self.remove_film = gr.Button("remove", size="sm", elem_id="remove-film")
+                self.weight = gr.Slider(0, 100, 50, step=5, label="film and text: % film", elem_id="weight", buttons=[])
             self.evidence = EvidencePanel(self.explorer)
             self.intake = gr.HTML("", elem_id="intake", **PLAIN)
             self.drop = gr.File(label="Film: DICOM, PNG or JPEG", elem_id="drop", show_label=False, height=72)
             self.example_film = gr.Button("or the example film, a CR chest", size="sm", elem_id="example-film")
             gr.HTML(render.options_switch(), elem_id="options-switch", **PLAIN)
             with gr.Column(elem_id="options"):
-                self._lay_out_options()
-
-    def _lay_out_options(self) -> None:
-        choices = [(_label(choice), choice.name) for choice in self.explorer.choices()]
-        settings = self.explorer.settings
-        self.encoder = gr.Radio(choices, value=settings.encoder, label="Encoder", elem_id="encoder")
-        self.scope = gr.Radio(list(SCOPES), value=SCOPES[0], label="Section searched", elem_id="scope")
-        self.k = gr.Radio(list(HOW_MANY), value=settings.k, label="Hits", elem_id="k")
-        self.view = gr.Radio(list(VIEWS), value="", label="View", elem_id="view")
-        self.corpus = self._lay_out_corpora()
-        with gr.Row(elem_id="age"):
-            # gr.Number cannot be empty in the browser: it would ask for an age of 0
-            self.min_age = gr.Textbox(label="Age from", placeholder="any", max_length=3, max_lines=1, min_width=0)
-            self.max_age = gr.Textbox(label="to", placeholder="any", max_length=3, max_lines=1, min_width=0)
-
-    def _lay_out_corpora(self) -> gr.Dropdown | None:
-        """A choice that is no choice is not shown."""
-        corpora = self.explorer.corpora()
-        if len(corpora) == 1:
-            return None
-        choices = [(f"{corpus.title} ({corpus.studies:,})", corpus.name) for corpus in corpora]
-        return gr.Dropdown(choices, value=corpora[0].name, label="Corpus", elem_id="corpus", filterable=False)
+                self.options = OptionsPanel(self.explorer)
 
     def _lay_out_answer(self) -> None:
         with gr.Column(elem_id="answer"):
-            self.status = gr.HTML("", elem_id="status", **PLAIN)
-            self.results = gr.HTML(render.welcome(), elem_id="results", **PLAIN)
+            with gr.Row(elem_id="status-line"):
+                self.status = gr.HTML("", elem_id="status", **PLAIN)
+                self.stop = gr.Button("Stop", size="sm", elem_id="stop")
+            self.results = gr.HTML(visit_html.welcome(), elem_id="results", js_on_load=RESULTS_SHOWN, **PLAIN)
 
     def wire(self, blocks: gr.Blocks) -> None:
         """Connect the events to their answers. Those that need the engine share one line."""
-        options = [self.encoder, self.scope, self.k, self.min_age, self.max_age, self.view]
-        options += [self.corpus] if self.corpus is not None else []
-        self.evidence.wire(self.held, self.encoder, self.scope, self.corpus)
+        options, visited = self.options.parts, self.visits
+        self.evidence.wire(self.held, self.options.encoder, self.options.scope, self.options.corpus)
         film_parts = [self.film, self.film_acts, self.intake, self.drop, self.held]
-        shown = [self.status, self.results, self.query, self.encoder, self.footer, self.asked, *film_parts]
-        on = partial(gr.on, outputs=shown, trigger_mode="always_last", **QUIET, **ENGINE)
+        shown = [self.status, self.results, self.query, self.footer, self.asked, self.visits, self.visited]
+        outputs = [*shown, *options, *film_parts]
+        on = partial(gr.on, outputs=outputs, trigger_mode="always_last", **QUIET, **ENGINE)
         self.query.change(
             self.read_note,
             self.query,
@@ -128,24 +126,37 @@ class SearchPage:
             concurrency_limit=4,  # reading a note takes a millisecond: it never waits behind a search
             **QUIET,
         )
-        clicked = [button.click for button in (*self.examples, self.by_film)]
+        buttons = (*self.examples, self.by_film, self.by_both)
+        clicked = [button.click for button in buttons]
         typed, changed = [self.query.submit, self.search.click], [option.input for option in options]
         # What was connected first runs first in the browser: the announcement must come before its answer.
         reading = [self.drop.upload, self.example_film.click]
         at_once(partial(gr.on, [*typed, *clicked, *changed]), {self.status: render.busy("Searching")})
+        at_once(self.doing.select, {self.status: render.busy("Searching")})
         at_once(partial(gr.on, reading), {self.intake: render.busy("Reading the film")})
         events = [
             on([blocks.load], self.introduce),
-            on(typed, self.ask_text, [self.query, *options]),
-            *(on([button.click], self.ask_example, [button, *options]) for button in self.examples),
-            on([self.drop.upload], self.ask_upload, [self.drop, *options], preprocess=False),
-            on([self.example_film.click], self.ask_example_film, options),
-            on([self.by_film.click], self.ask_film, [self.held, *options]),
+            on(typed, self.ask_text, [self.query, visited, *options]),
+            *(on([button.click], self.ask_example, [button, visited, *options]) for button in self.examples),
+            on([self.drop.upload], self.ask_upload, [self.drop, visited, *options], preprocess=False),
+            on([self.example_film.click], self.ask_example_film, [visited, *options]),
+            on([self.by_film.click], self.ask_film, [self.held, visited, *options]),
+            on([self.by_both.click], self.ask_both, [self.query, self.held, self.weight, visited, *options]),
+            on([self.weight.release], self.weigh, [self.asked, self.weight, visited, *options]),
             on([self.remove_film.click], self.forget_film, self.asked),
-            on(changed, self.ask_again, [self.asked, *options]),
+            on(changed, self.ask_again, [self.asked, visited, *options]),
+            on([self.doing.select], self.do, [self.asked, visited, *options]),
         ]
+        if self.options.corpus is not None:
+            on([self.options.corpus.input], self.offer_findings, self.options.corpus)
+        self._wire_stop(events)
+
+    def _wire_stop(self, events: list[Any]) -> None:
+        """Gradio tells of a stopped event as of a failed one; the browser remembers which of them it was."""
+        self.stop.click(None, outputs=self.status, js=STOPS, **QUIET)
+        self.stop.click(None, cancels=events, **QUIET)
         for event in events:
-            at_once(event.failure, {self.status: render.alert(FAILED), self.results: "", self.intake: ""})
+            event.failure(None, self.results, [self.status, self.results, self.intake], js=ENDED, **QUIET)
 
     def introduce(self) -> Updates:
         """Name the encoder with its precision; a tower that cannot be used says so before anything is asked."""
@@ -155,6 +166,11 @@ class SearchPage:
             yield {self.status: render.alert(error)}
         else:
             yield {self.footer: render.footer(self.explorer.corpus, described)}
+        yield self.options.offer(self.explorer.facets())
+
+    def offer_findings(self, corpus: str) -> Updates:
+        """Have the filters hold the findings of the corpus chosen."""
+        yield self.options.offer(self.explorer.facets(corpus))
 
     def read_note(self, text: str) -> str:
         """Show the short forms of the query box and what they mean there; a text that cannot be read shows nothing."""
@@ -163,22 +179,22 @@ class SearchPage:
         except CxrError:
             return ""
 
-    def ask_text(self, text: str, *options: object) -> Updates:
+    def ask_text(self, text: str, visited: Visits, *options: object) -> Updates:
         """Answer a typed query."""
-        yield from self._answer(Query(text=text), options)
+        yield from self._ask(Query(text=text), visited, options)
 
-    def ask_example(self, text: str, *options: object) -> Updates:
+    def ask_example(self, text: str, visited: Visits, *options: object) -> Updates:
         """Put an example in the query box and answer it."""
         yield {self.query: text}
-        yield from self.ask_text(text, *options)
+        yield from self.ask_text(text, visited, *options)
 
-    def ask_upload(self, record: Mapping[str, object] | None, *options: object) -> Updates:
+    def ask_upload(self, record: Mapping[str, object] | None, visited: Visits, *options: object) -> Updates:
         """Answer a dropped file."""
         data = upload.take(record)
         yield {self.drop: None}
-        yield from self._read_and_ask(data, options)
+        yield from self._read_and_ask(data, visited, options)
 
-    def ask_example_film(self, *options: object) -> Updates:
+    def ask_example_film(self, visited: Visits, *options: object) -> Updates:
         """Answer the example film, which goes the way of every other film."""
         from explorer.intake.examples import example_film
 
@@ -187,52 +203,124 @@ class SearchPage:
         except CxrError as error:
             yield {self.intake: render.alert(error)}
         else:
-            yield from self._read_and_ask(data, options)
+            yield from self._read_and_ask(data, visited, options)
 
-    def ask_film(self, image: QueryImage, *options: object) -> Updates:
+    def ask_film(self, image: QueryImage, visited: Visits, *options: object) -> Updates:
         """Answer the film on the screen."""
-        yield from self._answer(Query(image=image), options)
+        yield from self._ask(Query(image=image), visited, options)
+
+    def ask_both(self, text: str, image: QueryImage, weight: float, visited: Visits, *options: object) -> Updates:
+        """Answer the text and the film on the screen together; weight: of the film, in per cent."""
+        yield from self._ask(Query(text=text, image=image, weight=weight / 100), visited, options)
+
+    def weigh(self, asked: Query | None, weight: float, visited: Visits, *options: object) -> Updates:
+        """Answer text and film again under another weight; nothing if they were not asked together."""
+        if asked is not None and asked.kind == "both":
+            yield from self._ask(replace(asked, weight=weight / 100), visited, options)
+        else:
+            yield {}
 
     def forget_film(self, asked: Query | None) -> Updates:
         """Drop the film from the page and from memory, and with it an answer it gave."""
-        gone = {self.film: "", self.film_acts: gr.Row(visible=False), self.intake: "", self.held: None}
-        if asked is not None and asked.kind == "image":
-            gone |= {self.status: "", self.results: render.welcome(), self.asked: None}
-        yield gone
+        gone = {self.film: "", self.film_acts: gr.Column(visible=False), self.intake: "", self.held: None}
+        if asked is not None and asked.image is not None:
+            gone |= {self.status: "", self.results: visit_html.welcome(), self.asked: None}
+        yield gone | {self.visits: (), self.visited: ""}
 
-    def ask_again(self, asked: Query | None, *options: object) -> Updates:
+    def ask_again(self, asked: Query | None, visited: Visits, *options: object) -> Updates:
         """Answer the last query under changed options; nothing if nothing was asked yet."""
         if asked is None:
             yield {self.status: ""}
         else:
-            yield from self._answer(asked, options)
+            yield from self._ask(asked, visited, options)
 
-    def _read_and_ask(self, data: bytes, options: tuple[object, ...]) -> Updates:
+    def do(self, event: gr.EventData, asked: Query | None, visited: Visits, *options: object) -> Updates:
+        """Do what a person wants with a hit, with the questions of this visit, or with an address they opened."""
+        what, which = str(event._data.get("what")), str(event._data.get("which", ""))
+        acts: dict[str, Callable[[], Updates]] = {
+            "like": lambda: self._ask(Query(study=which), visited, options),
+            "undo": lambda: self._undone(visited),
+            "again": lambda: self._again(which, visited),
+            "without": lambda: self._leave_out(which, asked, visited, options),
+            "unfilter": lambda: self._changed(_unfiltered(options), asked, visited),
+            "restore": lambda: self._restored(which, str(event._data.get("text", "")), visited),
+        }
+        try:
+            yield from acts[what]() if what in acts else self._quiet()
+        except CxrError as error:
+            yield {self.status: render.alert(error)}
+
+    def _quiet(self) -> Updates:
+        yield {self.status: ""}
+
+    def _undone(self, visited: Visits) -> Updates:
+        """Answer the question before the last as it was asked then, and forget the last."""
+        return self._shown_again(visited[-2], visited[:-1]) if len(visited) > 1 else self._quiet()
+
+    def _again(self, place: str, visited: Visits) -> Updates:
+        known = place.isdecimal() and int(place) < len(visited)
+        return self._shown_again(visited[int(place)], visited) if known else self._quiet()
+
+    def _shown_again(self, visit: Visit, visited: Visits) -> Updates:
+        yield {self.query: visit.query.text or "", **self.options.show(visit.wanted)}
+        yield from self._answer(visit, visited)
+
+    def _leave_out(self, name: str, asked: Query | None, visited: Visits, options: tuple[object, ...]) -> Updates:
+        wanted = Wanted.read(*options)
+        without = tuple(dict.fromkeys((*wanted.filters.without, name)))
+        changed = Wanted.read(*vars(replace(wanted, filters=replace(wanted.filters, without=without)).boxes()).values())
+        yield from self._changed(changed, asked, visited)
+
+    def _changed(self, wanted: Wanted, asked: Query | None, visited: Visits) -> Updates:
+        """Show other choices, and answer the last query under them."""
+        yield self.options.show(wanted)
+        yield from self._quiet() if asked is None else self._answer(Visit(asked, wanted), visited)
+
+    def _restored(self, address: str, text: str, visited: Visits) -> Updates:
+        """Show the choices an address names, and answer the text it brings along, if any."""
+        encoders = [choice.name for choice in self.explorer.choices()]
+        corpora = [corpus.name for corpus in self.explorer.corpora()]
+        wanted = restored(address, self.options.default(), encoders, corpora)
+        yield {**self.options.show(wanted), self.query: text}
+        yield from self._answer(Visit(Query(text=text), wanted), visited) if text.strip() else self._quiet()
+
+    def _read_and_ask(self, data: bytes, visited: Visits, options: tuple[object, ...]) -> Updates:
         """A file that is no film is refused beside the drop zone and changes nothing else."""
         try:
             image = self.explorer.read_image(data)
         except CxrError as error:
             yield {self.intake: render.alert(error)}
             return
-        picture = render.film(film.view(image), image.notes)
-        yield {self.film: picture, self.film_acts: gr.Row(visible=True), self.intake: "", self.held: image}
-        yield from self._answer(Query(image=image), options)
+        picture = film_html.film(film.view(image), image.notes)
+        yield {self.film: picture, self.film_acts: gr.Column(visible=True), self.intake: "", self.held: image}
+        yield from self._ask(Query(image=image), visited, options)
 
-    def _answer(self, query: Query, options: tuple[object, ...]) -> Updates:
-        yield {self.asked: query}
+    def _ask(self, query: Query, visited: Visits, options: tuple[object, ...]) -> Updates:
         try:
-            wanted = self._able(query, Wanted.read(*options))
-            result = yield from watch(partial(self._search, query, wanted), self._step)
+            wanted = Wanted.read(*options)
+        except CxrError as error:
+            yield {self.asked: query, self.status: render.alert(error), self.results: ""}
+        else:
+            yield from self._answer(Visit(query, wanted), visited)
+
+    def _answer(self, visit: Visit, visited: Visits) -> Updates:
+        wanted = self._able(visit.query, visit.wanted)
+        yield {self.asked: visit.query}
+        try:
+            result, warning = yield from watch(partial(self._search, visit.query, wanted), self._step)
             described = self.explorer.describe(wanted.encoder)
         except CxrError as error:
             yield {self.status: render.alert(error), self.results: ""}
             return
         corpus = next(one for one in self.explorer.corpora() if one.name == result.corpus)
+        known = visits.after(visited, replace(visit, wanted=wanted))
         yield {
-            self.status: render.summary(result, corpus),
-            self.results: render.answer(result),
-            self.encoder: wanted.encoder,
+            self.status: hits_html.summary(result, corpus, wanted.address()),
+            self.results: hits_html.answer(result, warning),
+            self.options.encoder: wanted.encoder,
             self.footer: render.footer(corpus, described),
+            self.visits: known,
+            self.visited: visits.shown(known),
         }
 
     def _step(self, message: str, share: float) -> Update:
@@ -240,16 +328,13 @@ class SearchPage:
 
     def _able(self, query: Query, wanted: Wanted) -> Wanted:
         """An encoder that cannot read this kind of query gives way to the first that can; the page shows it."""
-        able = [choice.name for choice in self.explorer.choices() if query.kind in choice.kinds]
+        kind = "text" if query.kind == "text" else "image"
+        able = [one.name for one in self.explorer.choices() if query.kind == "study" or kind in one.kinds]
         return wanted if wanted.encoder in able else replace(wanted, encoder=able[0])
 
-    def _search(self, query: Query, wanted: Wanted, progress: Progress) -> SearchResult:
-        ask = (
-            partial(self.explorer.by_text, query.text or "")
-            if query.image is None
-            else partial(self.explorer.by_image, query.image)
-        )
-        return ask(
+    def _search(self, query: Query, wanted: Wanted, progress: Progress) -> tuple[SearchResult, str]:
+        """Return the answer, and what has to be said above it."""
+        result = self._ask_for(query)(
             encoder=wanted.encoder,
             corpus=wanted.corpus,
             scope=wanted.scope,
@@ -257,7 +342,23 @@ class SearchPage:
             filters=wanted.filters,
             progress=progress,
         )
+        if self.explorer.recognises(query):
+            return result, ""
+        floor = self.explorer.floor(wanted.encoder, corpus=wanted.corpus, scope=wanted.scope, progress=progress)
+        return result, hits_html.warning(result, floor)
+
+    def _ask_for(self, query: Query) -> Callable[..., SearchResult]:
+        """Return the search that a kind of query takes."""
+        if query.study is not None:
+            return partial(self.explorer.neighbours, query.study)
+        if query.image is None:
+            return partial(self.explorer.by_text, query.text or "")
+        if query.text is None:
+            return partial(self.explorer.by_image, query.image)
+        return partial(self.explorer.by_both, query.text, query.image, weight=query.weight)
 
 
-def _label(choice: RankerChoice) -> str:
-    return choice.label if choice.note in choice.label else f"{choice.label} ({choice.note})"
+def _unfiltered(options: tuple[object, ...]) -> Wanted:
+    """Return the choices without their filters, which may be mistyped."""
+    chosen = Chosen(*options)
+    return Wanted.read(*vars(Chosen(chosen.encoder, chosen.scope, chosen.k, corpus=chosen.corpus)).values())

@@ -13,6 +13,7 @@ STYLES = (
     "tokens.css",
     "gradio.css",
     "page.css",
+    "hits.css",
     "results.css",
     "review.css",
     "desk.css",
@@ -21,7 +22,17 @@ STYLES = (
     "evidence.css",
     "map.css",
 )
-SCRIPTS = ("pages.js", "explorer.js", "results.js", "review.js", "desk.js", "abbreviations.js", "evidence.js", "map.js")
+SCRIPTS = (
+    "pages.js",
+    "film.js",
+    "explorer.js",
+    "results.js",
+    "review.js",
+    "desk.js",
+    "abbreviations.js",
+    "evidence.js",
+    "map.js",
+)
 SYSTEM_FONTS = ("system-ui", "sans-serif")
 PLAIN = {"apply_default_css": False}
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # our own status line, no public endpoint

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import html
+import json
 import re
 import time
 
@@ -27,6 +29,11 @@ def page() -> ComparePage:
 def last(updates, part):
     """What a part of the page shows after all updates."""
     return [update[part] for update in updates if part in update][-1]
+
+
+def brought(table):
+    """What the button of a set's table brings to Review."""
+    return json.loads(html.unescape(re.search(r'data-review="([^"]+)"', table)[1]))
 
 
 def pressed(page, row):
@@ -92,7 +99,7 @@ def test_progress_of_the_engine_is_shown_in_place(page):
     assert any("Asking minilm" in step for step in steps)
 
 
-def test_a_set_is_sorted_by_disagreement_and_handed_on_in_its_own_order(page):
+def test_a_set_is_sorted_by_disagreement_and_can_be_brought_to_review(page):
     pasted = "sm R PTX\n\nRLL PNA vs atx, no eff\nno acute cp process\nsm R PTX"
     updates = list(page.ask_set(pasted, *OPTIONS))
     table = last(updates, page.table)
@@ -100,10 +107,17 @@ def test_a_set_is_sorted_by_disagreement_and_handed_on_in_its_own_order(page):
     assert len(shares) == 3
     assert shares == sorted(shares, reverse=True)
     assert "3 queries, those first" in table
-    queries = ("sm R PTX", "RLL PNA vs atx, no eff", "no acute cp process")
-    assert last(updates, page.asked_set) == (queries, ("pocket", "minilm", "bm25"), 10)
-    assert sorted(last(updates, page.judged)) == sorted(queries)
-    assert last(updates, page.set_acts).visible is True
+    queries = last(updates, page.judged)
+    assert sorted(queries) == ["RLL PNA vs atx, no eff", "no acute cp process", "sm R PTX"]
+    assert re.findall(r'data-row="\d" .*?>([^<]+)</button>', table) == list(queries)
+    assert brought(table) == {"queries": list(queries), "rankers": OPTIONS[0], "k": 10}
+
+
+def test_review_gets_as_much_of_a_set_as_one_review_holds():
+    rows = [Judged(f"note {number}", 0.5, ()) for number in range(262)]
+    table = compare_html.judged(rows, ["pocket"], 5, 262)
+    assert len(brought(table)["queries"]) == 200
+    assert "Review the 200 most disputed" in table
 
 
 def test_a_row_of_the_set_opens_its_query_above(page):
@@ -131,9 +145,8 @@ def test_a_set_that_is_stopped_tells_the_engine_and_keeps_what_was_answered():
     steps.close()
     assert time.monotonic() - begun < 0.5
     assert explorer.stopped.wait(5)
-    queries, _, _ = last(seen, page.asked_set)
-    assert queries == tuple(f"note {number}" for number in range(len(queries)))
-    assert len(queries) >= 10
+    assert 10 <= len(last(seen, page.judged)) <= 12
+    assert "of 13 queries" in last(seen, page.table)
 
 
 def test_an_empty_set_is_refused_and_the_notes_of_task_4_are_put_in(page):
@@ -150,7 +163,7 @@ def test_text_from_anywhere_is_escaped():
     result = SearchResult(Query(text=evil), evil, "report", "cosine", CORPUS.name, "report", (), 0.1)
     forms = Forms(compared([result, result]), None, (), (evil, evil))
     shown = compare_html.answer(forms) + compare_html.summary(forms, 0.1)
-    shown += compare_html.judged([Judged(evil, 0.5, ())], [evil], 1)
+    shown += compare_html.judged([Judged(evil, 0.5, ())], [evil], 10, 1)
     assert "<img" not in shown
     assert "{{" not in shown
 

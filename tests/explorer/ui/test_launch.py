@@ -235,7 +235,7 @@ def drop_zone(web: httpx.Client, file: dict) -> str:
         event for event in config["dependencies"] if [drop, "upload"] in event["targets"] and event["backend_fn"]
     )
     session = uuid.uuid4().hex
-    data = [file, "pocket", "report", 10, "", "", ""]
+    data = [file, None, "pocket", "report", 10, "", "", "", "", "", [], []]
     web.post("gradio_api/queue/join", json={"data": data, "fn_index": event["id"], "session_hash": session})
     return web.get("gradio_api/queue/data", params={"session_hash": session}).text
 

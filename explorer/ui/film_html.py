@@ -1,0 +1,50 @@
+"""A film on the page: the picture the browser paints, the tools of the viewer, and what was read from the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from explorer.ui.film import FilmView, Window
+from explorer.ui.render import escape, notes
+
+# act, key, word, whether it stays on until it is pressed again
+_TOOLS = (
+    ("invert", "i", "invert", True),
+    ("flip", "f", "flip", True),
+    ("zoom-in", "+", "zoom in", False),
+    ("zoom-out", "−", "zoom out", False),
+    ("reset", "r", "reset", False),
+    ("large", "e", "large", True),
+)
+
+
+def film(picture: FilmView, lines: Iterable[str]) -> str:
+    """Return a film with its windows and what was done to it; the browser paints the canvas."""
+    windows = "".join(_window(window) for window in picture.windows)
+    tools = "".join(_tool(*tool) for tool in _TOOLS)
+    full = picture.windows[-1]
+    return (
+        f'<figure data-film="{escape(picture.address)}" data-range="{full.width:.0f}">'
+        '<div class="screen"><div class="stage">'
+        f'<canvas width="{picture.width}" height="{picture.height}" tabindex="0" role="img" '
+        'aria-label="the film asked for; arrow keys move it when it is zoomed" '
+        'title="drag: window · shift and drag: move · wheel: zoom"></canvas></div>'
+        '<p class="state" aria-live="polite"></p></div>'
+        f'<figcaption><div class="windows" role="group" aria-label="Window">{windows}</div>'
+        f'<div class="windows" role="group" aria-label="Viewer">{tools}</div>'
+        f'<details class="read" open><summary>What was read from the file</summary>{notes(lines)}</details>'
+        "</figcaption></figure>"
+    )
+
+
+def _window(window: Window) -> str:
+    return (
+        f'<button type="button" class="plain" data-key="{escape(window.key)}" data-centre="{window.centre:.1f}" '
+        f'data-width="{window.width:.1f}" aria-pressed="false"><kbd>{escape(window.key)}</kbd> '
+        f"{escape(window.label)}</button>"
+    )
+
+
+def _tool(act: str, key: str, word: str, stays: bool) -> str:
+    pressed = ' aria-pressed="false"' if stays else ""
+    return f'<button type="button" class="plain" data-act="{act}"{pressed}><kbd>{key}</kbd> {word}</button>'

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from made_explorer import film
+
+from explorer.types import Filters, Query
+from explorer.ui.options import Wanted
+from explorer.ui.visits import MOST, Visit, after, shown
+
+WANTED = Wanted("pocket", "report", 10, Filters())
+
+
+def visit(text: str) -> Visit:
+    return Visit(Query(text=text), WANTED)
+
+
+def test_the_same_question_asked_again_in_the_same_way_counts_once():
+    once = after((), visit("a"))
+    assert after(once, visit("a")) == once
+    assert after(after(once, visit("b")), visit("a")) == (visit("a"), visit("b"), visit("a"))
+
+
+def test_only_the_last_fifty_questions_are_remembered():
+    visited = ()
+    for number in range(MOST + 5):
+        visited = after(visited, visit(str(number)))
+    assert len(visited) == MOST
+    assert visited[0] == visit("5")
+
+
+def test_a_question_is_named_in_a_few_words():
+    assert Visit(Query(study="openi:7"), WANTED).question() == "like openi:7"
+    assert Visit(Query(image=film()), WANTED).question() == "film"
+    assert Visit(Query(text="sm R PTX", image=film()), WANTED).question() == "sm R PTX + film"
+    assert len(visit("x" * 500).question()) == 70
+
+
+def test_one_question_has_nothing_to_go_back_to():
+    assert shown((visit("a"),)) == ""
+    both = shown((visit("a"), visit("b")))
+    assert both.index(">b<") < both.index(">a<")
+    assert 'data-again="0"' in both
