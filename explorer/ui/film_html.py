@@ -32,7 +32,7 @@ def film(picture: FilmView, lines: Iterable[str]) -> str:
         '<p class="state" aria-live="polite"></p></div>'
         f'<figcaption><div class="windows" role="group" aria-label="Window">{windows}</div>'
         f'<div class="windows" role="group" aria-label="Viewer">{tools}</div>'
-        f'<details class="read" open><summary>What was read from the file</summary>{notes(lines)}</details>'
+        f'<details class="read" open><summary>Read from the file, and not read</summary>{notes(lines)}</details>'
         "</figcaption></figure>"
     )
 

@@ -15,7 +15,7 @@ from explorer.language.findings import FindingsReader
 from explorer.search import Explorer
 from explorer.settings import Settings
 from explorer.store import ReportStore
-from explorer.types import Filters, QueryImage, Report, StudyMeta
+from explorer.types import Filters, Query, QueryImage, Report, StudyMeta
 from models.interfaces import SEARCH_INSTRUCTION, SECTION_PROMPTS, Dual, EncoderInfo, Likeness
 
 WORDS = ("effusion", "pneumothorax", "clear", "nodule")
@@ -251,6 +251,20 @@ def test_the_vectors_of_either_space_come_with_the_studies_of_each_row(explorer)
     assert explorer.vectors("words", space="image").key.space == "image"
     with pytest.raises(BadQuery, match="make no vectors"):
         explorer.vectors("bm25")
+
+
+@pytest.mark.parametrize(("text", "about"), [("R PTX", True), ("pneumonia", True), ("The kettle boils.", False)])
+def test_a_text_is_recognised_by_its_findings_and_short_forms(explorer, text, about):
+    assert explorer.recognises(Query(text=text)) is about
+    assert explorer.recognises(Query(study="ours:1"))
+
+
+def test_the_floor_is_measured_once_with_queries_and_only_where_there_are_vectors(explorer, towers):
+    floor = explorer.floor("words")
+    assert floor.texts == 40
+    assert explorer.floor("words") is floor
+    assert towers.one.asked.count((40, SEARCH_INSTRUCTION)) == 1
+    assert explorer.floor("bm25") is None
 
 
 def test_every_report_of_the_corpus_is_given_with_its_findings(explorer):
