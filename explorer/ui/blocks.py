@@ -47,8 +47,6 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
         abbreviations, measurements = AbbreviationsPage(explorer), ResultsPage(measured, explorer)
         cloud = MapPage(explorer, search.asked)
         review = ReviewPage(explorer.settings.data, Maker(explorer, explorer.settings.data))
-        with compare.set_acts:
-            send = gr.Button("Review this set", size="sm")
         bottom.render()
         search.wire(blocks)
         compare.wire()
@@ -56,7 +54,6 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
         measurements.wire(blocks)
         cloud.wire()
         review.wire()
-        review.take(send.click, compare.asked_set)
         blocks.load(fn=None, js=READY, api_visibility="private")
     return blocks
 

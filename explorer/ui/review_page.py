@@ -37,7 +37,6 @@ window.addEventListener('cxr:review-stop', () => trigger('clear'));
 window.dispatchEvent(new Event('cxr:review-ready'));
 """
 BUSY = "The review could not be reached: the server is busy, or something failed inside it. Nothing saved is lost."
-SHOW = "() => { window.dispatchEvent(new CustomEvent('cxr:go', {detail: 'review'})); }"
 AT_ONCE = 4  # messages answered at the same time
 
 Message = Mapping[str, Any]
@@ -70,18 +69,6 @@ class ReviewPage:
             worked = self.bridge.select(self.work, outputs=shown, trigger_mode="once", concurrency_limit=1, **QUIET)
             worked.failure(lambda: {self.told: render.alert(BUSY)}, outputs=shown, **QUIET)
             self.bridge.clear(self.stopped, outputs=shown, cancels=[worked], **QUIET)
-
-    def take(self, event: Callable[..., Any], asked: gr.State) -> None:
-        """Let an event bring a set of queries, rankers and a number of hits to the form, and show the page."""
-        brought = event(self.bring, asked, [self.stage, self.told, self.reply], **QUIET)
-        brought.then(fn=None, js=SHOW, **QUIET)
-
-    def bring(self, asked: tuple[tuple[str, ...], tuple[str, ...], int] | None) -> Screen:
-        """Show the form for a review of queries brought from elsewhere; the plain list for none."""
-        if asked is None:
-            return self._open({})
-        queries, rankers, k = asked
-        return self._queries({"queries": queries, "rankers": rankers, "k": k})
 
     def answer(self, event: gr.EventData) -> Screen:
         """Answer one message. What cannot be done is said on the page; what was saved stays saved."""
@@ -135,6 +122,7 @@ class ReviewPage:
             "forget": self._forget,
             "delete": self._delete,
             "rules": self._rules,
+            "queries": self._queries,
             "forget-answers": self._forget_answers,
         }
 

@@ -103,7 +103,9 @@ def test_a_refused_answer_is_said_and_the_saved_one_stays(door, store):
     assert store.answer("r1", 1, "AB").levels == (1, 2, 3)
 
 
-@pytest.mark.parametrize("act", ["results", "forget", "delete", "rules", "lab", "forget-answers", "nonsense", None])
+@pytest.mark.parametrize(
+    "act", ["results", "forget", "delete", "rules", "queries", "lab", "forget-answers", "nonsense", None]
+)
 def test_through_the_door_nobody_runs_a_review(door, store, act):
     assert "stage" not in ask(door, act, review="r1", reviewer="AB")
     assert store.reviews()
@@ -203,8 +205,8 @@ def test_fields_that_do_not_fit_make_no_review(whole, store, wrong):
 
 
 def test_queries_brought_from_compare_are_their_own_ground_truth(whole, store):
-    shown = whole.bring((("small effusion", "sm R PTX"), ("base", "minilm"), 10))
-    assert "2 queries" in shown[whole.stage]
+    shown = ask(whole, "queries", queries=["small effusion", "sm R PTX"], rankers=["base", "minilm"], k=10)
+    assert "2 queries" in shown["stage"]
     fields = {"seed": "1", "first": "1", "encoder": ["base", "minilm"]}
     work(whole, "make", fields=fields, brought=["small effusion", "sm R PTX"])
     made = next(one for one in store.reviews() if one.id != "r1")
