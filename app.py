@@ -1,6 +1,7 @@
 """Start the web app: settings → explorer.compose → UI → hardened launch; nothing else.
 
-python app.py [--host 127.0.0.1] [--port 7860] [--corpus openi] [--encoder pocket] [--auth USER:PASS] [--reviewers]
+python app.py [--host 127.0.0.1] [--port 7860] [--corpus openi] [--encoder pocket] [--auth USER:PASS] [--api]
+python app.py --reviewers [--host …] [--auth USER:PASS]
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted; return 0, or 2 if the app cannot start."""
     options = _parser().parse_args(arguments)
     try:
-        door = Door(options.host, options.port, options.auth)
+        door = Door(options.host, options.port, options.auth, options.api)
         settings = Settings(corpus=options.corpus, encoder=options.encoder)
         (run_for_reviewers if options.reviewers else run)(settings, door)
     except (CxrError, OSError) as error:
@@ -51,7 +52,7 @@ def run(settings: Settings, door: Door) -> None:
         explorer.prepare("text", show)
         from explorer.ui.blocks import build_blocks  # after the first progress bar: it loads for seconds
 
-        blocks = _served(build_blocks(explorer), settings, door)
+        blocks = _served(build_blocks(explorer, api=door.api), settings, door)
         threading.Thread(target=_prepare_films, args=(explorer,), daemon=True).start()
         stop.wait()
         blocks.close(verbose=False)
@@ -98,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corpus", default=default.corpus, help="reports to search in")
     parser.add_argument("--encoder", default=default.encoder, help="encoder chosen at first")
     parser.add_argument("--reviewers", action="store_true", help="serve the Review page alone, for blinded reviewers")
+    parser.add_argument("--api", action="store_true", help="answer programs too: see docs/api.md (default: off)")
     parser.add_argument("--auth", type=_user_and_password, metavar="USER:PASS", help="needed beyond this machine")
     return parser
 

@@ -1,4 +1,4 @@
-"""The command line: search, expand, index, fetch, doctor. Errors are one line on stderr and exit status 2.
+"""The command line: search, expand, index, map, fetch, doctor. Errors are one line on stderr and exit status 2.
 
 Ctrl-C ends a command with exit status 130; what it made so far is kept, and the same command goes on from there.
 """
@@ -20,10 +20,12 @@ from explorer.corpora.base import Options, Place, Views
 from explorer.corpora.sections import SECTION_RULES
 from explorer.corpora.split import Split
 from explorer.errors import BadQuery, CxrError
-from explorer.export import json_text
+from explorer.export import expansion_json, json_text
+from explorer.files import write_atomically
 from explorer.indexes import Indexes
 from explorer.preparing import Order
 from explorer.progress import terminal_progress
+from explorer.projection import CLUSTERS, FILMS, NEIGHBOURS, SPREADS, MapSettings
 from explorer.settings import Settings
 from explorer.types import SCOPES, SearchResult
 
@@ -67,6 +69,16 @@ def _parser() -> argparse.ArgumentParser:
     expand.set_defaults(command=_expand)
 
     _add_index(commands.add_parser("index", help="reports and vectors prepared on this machine"), shared)
+
+    chart = commands.add_parser("map", parents=[shared], help="the corpus as a picture, one file that opens anywhere")
+    chart.add_argument("--out", type=Path, required=True, metavar="FILE", help="such as map.html; it holds the reports")
+    chart.add_argument("--beside", metavar="ENCODER", help="a second encoder side by side")
+    chart.add_argument("--section", choices=SCOPES, default="report")
+    chart.add_argument("--films", choices=FILMS, default=FILMS[0], help="films of the corpus among the reports")
+    chart.add_argument("--neighbours", type=int, choices=NEIGHBOURS, default=MapSettings.neighbours)
+    chart.add_argument("--spread", type=float, choices=SPREADS, default=MapSettings.spread)
+    chart.add_argument("--clusters", type=int, choices=CLUSTERS, default=MapSettings.clusters)
+    chart.set_defaults(command=_map)
 
     fetch = commands.add_parser("fetch", help="bring published weights here; the one command that connects out")
     fetch.add_argument("name", help="of the encoder, as `doctor` lists it")
@@ -127,22 +139,31 @@ def _expand(parsed: argparse.Namespace, settings: Settings) -> None:
     if len(parsed.text) > settings.limits.query_characters:
         raise BadQuery(f"The text has more than {settings.limits.query_characters:,} characters. Shorten it.")
     expansion = Expander.open().expand(parsed.text)
-    if not parsed.json:
-        print(expansion.expanded)
-        return
-    spans = [
-        {
-            "start": span.start,
-            "end": span.end,
-            "short": span.short,
-            "long": span.long,
-            "alternatives": [{"long": other.long, "score": round(other.score, 4)} for other in span.alternatives],
-        }
-        for span in expansion.spans
-    ]
-    unknown = [{"start": start, "end": end, "short": short} for start, end, short in expansion.unknown]
-    whole = {"expanded": expansion.expanded, "spans": spans, "unknown": unknown}
-    print(json.dumps(whole, ensure_ascii=False, indent=2))
+    whole = json.dumps(expansion_json(expansion), ensure_ascii=False, indent=2)
+    print(whole if parsed.json else expansion.expanded)
+
+
+def _map(parsed: argparse.Namespace, settings: Settings) -> None:
+    from explorer.compose import compose
+    from explorer.mapping import Cartographer, MapOrder
+    from explorer.ui.map_file import written
+
+    encoders = (settings.encoder, parsed.beside) if parsed.beside else (settings.encoder,)
+    chosen = MapSettings(parsed.neighbours, parsed.spread, parsed.clusters)
+    order = MapOrder(encoders, settings.corpus, parsed.section, chosen, parsed.films)
+    progress = terminal_progress(sys.stderr)
+    with closing(compose(settings, progress)) as explorer:
+        maps = Cartographer(explorer)
+        cloud = maps.draw(order, progress)
+        page = written(cloud, maps.indexes(order), explorer.corpus)
+    try:
+        write_atomically(parsed.out, lambda file: file.write(page.encode()))
+    except OSError as error:
+        raise BadQuery(f"The map cannot be written there: {error.strerror}. Name another --out.") from error
+    for panel in cloud.panels:
+        kept = panel.projection.preservation
+        print(f"{panel.encoder}: {kept.kept:.0%} of the {kept.nearest} nearest kept (chance {kept.chance:.1%})")
+    print(f"{len(cloud.studies):,} studies, {len(page) / 1e6:.1f} MB. It holds the reports: {explorer.corpus.licence}.")
 
 
 def _index_build(parsed: argparse.Namespace, settings: Settings) -> None:

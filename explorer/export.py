@@ -6,6 +6,8 @@ import csv
 import io
 import json
 
+from explorer.compare import Comparison
+from explorer.language.abbreviations import Expansion
 from explorer.types import Hit, SearchResult
 
 SECTIONS = ("findings", "impression", "indication", "comparison")
@@ -54,6 +56,36 @@ def csv_text(result: SearchResult) -> str:
     table.writerow(_COLUMNS)
     table.writerows(_row(hit, result) for hit in result.hits)
     return f"\ufeff{lines.getvalue()}"
+
+
+def expansion_json(expansion: Expansion) -> dict[str, object]:
+    """Return a note's abbreviations in the documented JSON shape."""
+    spans = [
+        {
+            "start": span.start,
+            "end": span.end,
+            "short": span.short,
+            "long": span.long,
+            "alternatives": [{"long": other.long, "score": round(other.score, 4)} for other in span.alternatives],
+        }
+        for span in expansion.spans
+    ]
+    unknown = [{"start": start, "end": end, "short": short} for start, end, short in expansion.unknown]
+    return {"expanded": expansion.expanded, "spans": spans, "unknown": unknown}
+
+
+def comparison_json(comparison: Comparison) -> dict[str, object]:
+    """Return answers side by side: each as `as_json` has it, the studies joined, and what became of each finding."""
+    accounts = [
+        {"kept": one.kept, "lost": one.lost, "uncertain": one.uncertain, "invented": one.invented}
+        for one in comparison.accounts
+    ]
+    return {
+        "results": [as_json(result) for result in comparison.results],
+        "studies": [{"id": study.id, "ranks": list(study.ranks)} for study in comparison.studies],
+        "findings": accounts,
+        "disagreement": round(comparison.disagreement, 4),
+    }
 
 
 def _hit(hit: Hit) -> dict[str, object]:

@@ -55,7 +55,7 @@ def film_vectors(
     """
     chosen = _sample(_frontal(settings, corpus))
     named = json.dumps([corpus, tower.info.name, tower.info.revision, [study for study, _ in chosen]])
-    folder = settings.cache / "films" / f"{corpus}-{hashlib.sha256(named.encode()).hexdigest()[:16]}"
+    folder = settings.cache / "films" / corpus / hashlib.sha256(named.encode()).hexdigest()[:16]
     try:
         return open_published(folder, _WHAT, _load)
     except NotPrepared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,10 @@ from explorer.index import ReportIndex
 from explorer.modality import ModalityGap, centred, modality_gap
 from explorer.neighbourhoods import between_neighbours, unit_rows
 from explorer.progress import Progress, silent
-from explorer.projection import MapKey, Maps, MapSettings, Projection
+from explorer.projection import FILMS, FilmsShown, MapKey, Maps, MapSettings, Projection
 from explorer.search import Explorer
 from explorer.types import Query, Scope
 
-FilmsShown = Literal["none", "beside", "centred"]
-FILMS: tuple[FilmsShown, ...] = ("none", "beside", "centred")
 NEAR = 10  # neighbours of a study, and hits of a query, to which lines are drawn
 _KEPT = 4  # maps held in memory
 
@@ -91,6 +89,10 @@ class Cartographer:
         """
         return self._cloud(order, progress, make=True)
 
+    def indexes(self, order: MapOrder, progress: Progress = silent) -> list[ReportIndex]:
+        """Return the vectors behind each panel."""
+        return [self._vectors(order, encoder, progress) for encoder in order.encoders]
+
     def near(self, cloud: Cloud, order: MapOrder, row: int, encoder: str) -> list[tuple[int, float]]:
         """Return the studies nearest to one in the original space of a panel, as rows with their scores, best first.
 
@@ -117,7 +119,7 @@ class Cartographer:
         return cloud.located({hit.report.id: hit.score for hit in found.hits})
 
     def _cloud(self, order: MapOrder, progress: Progress, *, make: bool) -> Cloud:
-        indexes = [self._vectors(order, encoder, progress) for encoder in order.encoders]
+        indexes = self.indexes(order, progress)
         studies = self._studies(order, indexes)
         panels = tuple(self._panel(order, studies, index, progress, make=make) for index in indexes)
         cloud = Cloud(studies, panels)

@@ -23,6 +23,7 @@ from explorer.files import changing
 from explorer.indexes import Indexes
 from explorer.language.findings import FindingsReader, revision
 from explorer.progress import Progress, silent
+from explorer.projection import Maps
 from explorer.settings import Settings
 from explorer.store import ReportStore
 
@@ -83,6 +84,7 @@ def remove(settings: Settings, name: str) -> None:
     folder = _known_folder(settings, name)
     with _turn(settings, name, silent):
         Indexes(settings.cache).drop(name)
+        Maps(settings.cache).drop(name)
         shutil.rmtree(folder)
 
 

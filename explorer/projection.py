@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ from explorer.index import IndexKey
 from explorer.neighbourhoods import Floats, Preservation, unit_rows
 from explorer.progress import Progress, silent
 
+FilmsShown = Literal["none", "beside", "centred"]
+FILMS: tuple[FilmsShown, ...] = ("none", "beside", "centred")
 NEIGHBOURS = (5, 15, 50)
 SPREADS = (0.0, 0.1, 0.5)
 CLUSTERS = (8, 12, 20)
@@ -91,6 +93,7 @@ class Maps:
 
     def __init__(self, cache: Path) -> None:
         self._folder = cache / "maps"
+        self._films = cache / "films"
         self._turn = threading.Lock()  # one is made at a time
 
     def open(self, key: MapKey) -> Projection:
@@ -120,8 +123,8 @@ class Maps:
         return self.open(key)
 
     def drop(self, corpus: str) -> None:
-        """Remove every map of a corpus."""
-        for folder in self._of(corpus):
+        """Remove every map of a corpus, and the vectors of its films."""
+        for folder in (*self._of(corpus), self._films / corpus):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _forget_earlier(self, key: MapKey) -> None:

@@ -15,6 +15,7 @@ import gradio as gr
 from explorer import results
 from explorer.ui import render
 from explorer.ui.abbreviations_page import AbbreviationsPage
+from explorer.ui.api import Endpoints
 from explorer.ui.compare_page import ComparePage
 from explorer.ui.map_page import MapPage
 from explorer.ui.results_page import ResultsPage
@@ -34,8 +35,8 @@ READY = "() => { document.body.dataset.ready = 'yes'; window.dispatchEvent(new E
 HEADER_SHOWN = "window.dispatchEvent(new Event('cxr:header'))"
 
 
-def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Blocks:
-    """Return the app on top of an engine and a folder of result files.
+def build_blocks(explorer: Explorer, measured: Path = results.FOLDER, *, api: bool = False) -> gr.Blocks:
+    """Return the app on top of an engine and a folder of result files; `api` also answers programs.
 
     `document.body.dataset.ready` says "yes" once it takes input.
     """
@@ -54,6 +55,8 @@ def build_blocks(explorer: Explorer, measured: Path = results.FOLDER) -> gr.Bloc
         measurements.wire(blocks)
         cloud.wire()
         review.wire()
+        if api:
+            Endpoints(explorer).offer()
         blocks.load(fn=None, js=READY, api_visibility="private")
     return blocks
 

@@ -53,6 +53,7 @@ ROUTES = (
     "/gradio_api/reset",
 )
 PLOTLY = "/scripts/plotly.js"  # the one file that is served from an installed package, by us and not by Gradio
+CALL = "/gradio_api/call/"  # where programs ask, if the app was started for them
 LOGIN, ASK, UPLOAD = "/login", "/gradio_api/queue/join", "/gradio_api/upload"
 
 FORM_BYTES = 64 * 1024  # what a form adds to the file in it
@@ -137,11 +138,13 @@ class Rate:
 class Gate:
     """Lets through what `ROUTES` names, so often, so large, and adds `HEADERS` to every answer.
 
-    `limited` is off where only this machine can reach the app: then everything has one address.
+    `limited` is off where only this machine can reach the app: then everything has one address. `programs` opens the
+    addresses of the endpoints that `explorer.ui.api` offers.
     """
 
-    def __init__(self, app: ASGIApp, quota: Quota, *, limited: bool) -> None:
+    def __init__(self, app: ASGIApp, quota: Quota, *, limited: bool, programs: bool = False) -> None:
         self.app = app
+        self._routes = (*ROUTES, CALL) if programs else ROUTES
         self._quota = quota
         rates = {LOGIN: LOGINS, UPLOAD: UPLOADS, ASK: QUESTIONS}
         self._rates = {path: Rate(limit) for path, limit in rates.items() if limited or path == LOGIN}
@@ -182,11 +185,11 @@ class Gate:
         if scope["type"] == "lifespan":
             return None
         path = _path(scope)
-        if not (path == "" or scope["path"] == PLOTLY or scope["path"].startswith(ROUTES)):
+        if not (path == "" or scope["path"] == PLOTLY or scope["path"].startswith(self._routes)):
             return 404, NOTHING
         if scope["type"] != "http" or scope["method"] != "POST":
             return None
-        rate = self._rates.get(path)
+        rate = self._rates.get(ASK if path.startswith(CALL) else path)
         if rate is not None and not rate.passes(_address(scope)):
             return 429, TOO_OFTEN
         length = _stated_length(scope)

@@ -44,6 +44,7 @@ class Door:
     host: str = "127.0.0.1"
     port: int = 7860
     auth: tuple[str, str] | None = None  # user, password
+    api: bool = False  # programs may ask too, under the same password
 
     def __post_init__(self) -> None:
         if self.auth is None and not self.loopback:
@@ -125,5 +126,5 @@ def _middleware(door: Door, quota: Quota) -> list[Any]:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     names = LOOPBACK_NAMES if door.loopback else ["*"]
-    gate = Middleware(Gate, quota=quota, limited=not door.loopback)
+    gate = Middleware(Gate, quota=quota, limited=not door.loopback, programs=door.api)
     return [gate, Middleware(TrustedHostMiddleware, allowed_hosts=names)]

@@ -13,8 +13,8 @@ import gradio as gr
 from explorer import tables
 from explorer.cloud import Cloud
 from explorer.errors import BadQuery, CxrError
-from explorer.mapping import FILMS, Cartographer, MapOrder, between
-from explorer.projection import CLUSTERS, NEIGHBOURS, SPREADS, MapSettings
+from explorer.mapping import Cartographer, MapOrder, between
+from explorer.projection import CLUSTERS, FILMS, NEIGHBOURS, SPREADS, MapSettings
 from explorer.types import SCOPES, Query
 from explorer.ui import map_html, render
 from explorer.ui.announce import at_once

@@ -50,15 +50,16 @@ def gradio_theme() -> Base:
     theme = Base(font=SYSTEM_FONTS, font_mono=("ui-monospace", "monospace"))  # its default looks for web fonts
     ground = "var(--ground, #0e1113)"  # dark from the first paint on, before any style is there
     theme.set(body_background_fill=ground, body_background_fill_dark=ground)
-    theme.custom_css = "\n".join(_asset(name) for name in STYLES)
+    theme.custom_css = "\n".join(asset(name) for name in STYLES)
     return theme
 
 
 def head() -> str:
     """Return what goes into <head>: the icon, and the script, which chooses the light before the first paint."""
-    scripts = "\n".join(_asset(name) for name in SCRIPTS)
+    scripts = "\n".join(asset(name) for name in SCRIPTS)
     return f'<link rel="icon" href="{ICON}"><meta name="referrer" content="no-referrer"><script>{scripts}</script>'
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return a style or a script of the theme."""
     return (ASSETS / name).read_text(encoding="utf-8")

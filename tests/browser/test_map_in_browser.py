@@ -316,6 +316,66 @@ def test_a_map_that_was_drawn_is_there_when_the_page_is_opened_again(chart):
     assert "31% of the 15 nearest kept" in chart.page.inner_text("#map-status")
 
 
+@pytest.fixture
+def alone(tmp_path: Path, context: BrowserContext, monkeypatch: pytest.MonkeyPatch) -> Iterator[Map]:
+    """The file that `python -m explorer map` writes, opened from the disk with the network off."""
+    from made_explorer import CORPUS
+
+    from explorer import projection
+    from explorer.mapping import Cartographer, MapOrder
+    from explorer.settings import Settings
+    from explorer.ui.map_file import written
+
+    monkeypatch.setattr(projection, "_START", QUICK_MAP)
+    maps = Cartographer(MappedExplorer(settings=Settings(cache=tmp_path / "cache")))
+    order = MapOrder(("pocket", "minilm"), CORPUS.name)
+    file = tmp_path / "map.html"
+    file.write_text(written(maps.draw(order), maps.indexes(order), CORPUS), encoding="utf-8")
+    context.set_offline(True)
+    page = context.new_page()
+    asked: list[str] = []
+    faults: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(file.as_uri())
+    page.wait_for_function("document.body.dataset.ready === 'yes'", timeout=PATIENCE)
+    yield Map(page)
+    assert [url for url in asked if not url.startswith((file.as_uri(), "blob:", "data:"))] == []
+    assert faults == []
+    assert page.evaluate("window.__x") is None
+
+
+def test_a_file_alone_lists_counts_and_exports_a_lasso(alone):
+    page = alone.drawn().page
+    assert "31% of the 15 nearest kept" in page.inner_text("body")
+    assert "Not for clinical use" in page.inner_text("footer")
+    page.click("[data-tool=lasso]")
+    alone.lasso(*alone.island(0), 0.3)
+    assert alone.heading() == f"{ISLAND} of 300 studies"
+    assert alone.row_of_table("Pleural Effusion") == f"{ISLAND} / {ISLAND}"
+    assert page.locator("[data-save]").all_inner_texts() == ["CSV", "JSON"]
+    rows = list(csv.DictReader(io.StringIO(alone.export("csv").decode("utf-8-sig"), newline="")))
+    assert {row["id"] for row in rows} == {f"made-up:{row}" for row in range(0, 300, 6)}
+    assert list(rows[0])[:4] == ["id", "text", "x", "y"]
+    assert {row["id"] for row in json.loads(alone.export("json"))} == {row["id"] for row in rows}
+
+
+def test_a_file_alone_knows_the_neighbours_and_finds_words(alone):
+    page = alone.drawn().page
+    page.fill("[data-role=seek]", "enlarged CARDIAC")
+    page.wait_for_function(
+        "document.querySelector('[data-tool=found]').textContent.startsWith('50 found')", timeout=PATIENCE
+    )
+    page.click("[data-tool=found]")
+    alone.wait_for("50 of 300 studies")
+    page.click(".cloud-side .study >> nth=0")
+    page.wait_for_selector(".studies.near", timeout=PATIENCE)
+    index = MappedExplorer().vectors("pocket")
+    [found] = index.search(index.vector_of("made-up:3"), 11, None)
+    near = page.locator(".studies.near .study b").all_inner_texts()
+    assert near == [one.id for one in found if one.id != "made-up:3"]
+
+
 def _free_port() -> int:
     import socket
 
