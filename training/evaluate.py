@@ -5,7 +5,9 @@
 
 The tasks are those of the paper's section 5, see `training.tasks`. A result written into `assets/results` also rewrites
 the README's tables. Films are those of the folder CXR_IMAGES; asked for together with texts, their rows are written to
-`multimodal.json` beside the named file.
+`multimodal.json` beside the named file. Films with their own reports, as of MIMIC-CXR, are those of `--corpus`:
+
+    python -m training.evaluate --encoders llm2clip4cxr --tasks multimodal --corpus mimic-cxr --root DIR --json FILE
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args
 
-from explorer.corpora import openi
+from explorer.corpora import READERS, openi
 from explorer.corpora.base import Corpus
 from explorer.corpora.split import Split
 from explorer.metrics.significance import approximate_randomisation, bootstrap, holm
@@ -30,11 +32,13 @@ from models.registry import load_text_encoder
 from training import tables
 from training.datasets import images_folder
 from training.embeddings import CachedEncoder
+from training.paired_data import PairedCorpus
 from training.tasks.base import WORDS, Figure, Ranker, Task, dense, words
 from training.tasks.errors import erroneous_impressions
 from training.tasks.multimodal import multimodal
 from training.tasks.nearest import nearest_findings
 from training.tasks.notes import read_notes
+from training.tasks.paired import paired
 from training.tasks.retrieval import findings_to_impression, notes, prior_omitted, split_reports
 from training.tasks.stability import stability
 
@@ -51,7 +55,7 @@ def main() -> None:
     asked = _arguments()
     encoders, ids = (list(dict.fromkeys(given.split(","))) for given in (asked.encoders, asked.tasks))
     try:
-        for file, results in measure(encoders, ids, asked.split, asked.json):
+        for file, results in measure(encoders, ids, asked.split, asked.json, _pairs_asked(asked)):
             print(tables.listing(results) if isinstance(results, dict) else tables.films_tables(results))
             if file:
                 write(file, results)
@@ -63,7 +67,11 @@ def main() -> None:
 
 
 def measure(
-    encoders: Sequence[str], ids: Sequence[str], split: Split, file: Path | None
+    encoders: Sequence[str],
+    ids: Sequence[str],
+    split: Split,
+    file: Path | None,
+    pairs: PairedCorpus | None = None,
 ) -> Iterator[tuple[Path | None, Record | list[Record]]]:
     """Yield the results of the texts, then of the films, each with the file it belongs in, if any.
 
@@ -74,8 +82,13 @@ def measure(
         raise CxrError(f"There is no task {unknown[0]!r}. Known: {', '.join(TASKS)}.")
     if file and not file.parent.is_dir():
         raise CxrError("The folder for the result file does not exist. Make it first, or name another.")
-    if FILMS in ids:
+    if pairs is not None and list(ids) != [FILMS]:
+        raise CxrError(f"Only --tasks {FILMS} is asked of another corpus. Leave --corpus out, or the other tasks.")
+    if FILMS in ids and pairs is None:
         images_folder()
+    if pairs is not None:
+        yield file, paired(encoders, pairs, split, load_text_encoder(JUDGE))
+        return
     rankers = [ranker(name) for name in encoders]
     corpus = openi.read()
     texts = [name for name in ids if name != FILMS]
@@ -222,11 +235,20 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
+def _pairs_asked(asked: argparse.Namespace) -> PairedCorpus | None:
+    if asked.corpus is None:
+        return None
+    return PairedCorpus(asked.corpus, str(asked.root or ""), str(asked.mapping or ""))
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--encoders", default="pocket,base,minilm,bm25", help="names or folders, comma between")
     parser.add_argument("--tasks", default="1,2,3,4,5", help=f"any of {','.join(TASKS)}")
     parser.add_argument("--split", choices=get_args(Split)[1:], default="test")
+    parser.add_argument("--corpus", choices=sorted(READERS), help="of films with their own reports, for multimodal")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="where that corpus lies")
+    parser.add_argument("--mapping", type=Path, metavar="FILE", help="for --corpus table: which column is which")
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args()
 

@@ -22,7 +22,6 @@ from timm.optim import param_groups_layer_decay
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.metrics.retrieval import answer_ranks
 from models.baselines import BertTower
 from models.checkpoint import open_checkpoint, save_checkpoint
 from models.dual import DualConfig, ImageSide, TextProjection, language_model_of
@@ -41,6 +40,7 @@ from training.loop import LoopConfig, Run, Workers, first_worker, train
 from training.losses import image_text_contrastive
 from training.paired_data import Pair, PairedCorpus, drawn_text, prompts_of, read_film, read_pairs, words_of
 from training.recipe import load_recipe
+from training.tasks.paired import same_word_ranks
 
 DECODER_TARGETS: tuple[LoraTarget, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")  # paper section 4
 BERT_TARGETS = ("query", "key", "value")
@@ -202,14 +202,8 @@ class PairedStage:
 
 
 def recalls(scores: np.ndarray, texts: Sequence[str], ks: Sequence[int] = (1, 5, 10)) -> dict[int, float]:
-    """Return recall at each k of scores [n, n], pair i on the diagonal; any pair with the same words is as right.
-
-    Of several right answers the best placed counts.
-    """
-    groups = np.unique(np.array(texts), return_inverse=True)[1]
-    right = groups[:, None] == groups[None, :]
-    best = np.where(right, scores, -np.inf).argmax(axis=1)
-    ranks = answer_ranks(scores, best)
+    """Return recall at each k of scores [n, n], pair i on the diagonal; any pair with the same words is as right."""
+    ranks = same_word_ranks(scores, texts)
     return {k: float((ranks <= k).mean()) for k in ks}
 
 

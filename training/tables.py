@@ -97,7 +97,7 @@ def paper_table(paper: Record) -> str:
 
 def films_tables(rows: Sequence[Record]) -> str:
     """Return the Markdown tables of the multimodal task, one for each pair of towers."""
-    return "\n\n".join(_films_table(row) for row in rows)
+    return "\n\n".join(_films_table(row) if row["figures"] else _pairs_table(row) for row in rows)
 
 
 def readme_with(text: str, measured: str) -> str:
@@ -138,6 +138,23 @@ def _films_table(row: Record) -> str:
             )
         )
     return "\n".join([*lines, *_measures(row)])
+
+
+def _pairs_table(row: Record) -> str:
+    note = f" ({row['note']})" if row["note"] else ""
+    lines = [
+        f"Films and their own reports with `{row['encoder']}` (checkpoint {row['revision'][:8]}, {row['precision']})"
+        f"{note}: {row['reports']} {row['split']} pairs, {row['distinct']} distinct reports; the pool holds "
+        f"{row['pool']} reports of other patients. Identity: reports asked by themselves. Random: films that say "
+        "nothing.",
+        "",
+        "| measure | n | value | floor | chance | identity | random |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in row["measures"]:
+        beside = (_number(one.get(name)) for name in ("floor", "chance", "identity", "random"))
+        lines.append(_line(one["measure"], one["films"], _interval(one), *beside))
+    return "\n".join(lines)
 
 
 def _measures(row: Record) -> list[str]:

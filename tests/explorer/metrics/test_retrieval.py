@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explorer.metrics.retrieval import all_ranks, answer_ranks, floor_at, precision_at, recall_at
+from explorer.metrics.retrieval import all_ranks, answer_ranks, floor_at, precision_at, recall_at, reciprocal_ranks
 
 SCORES = np.array(
     [
@@ -54,3 +54,8 @@ def test_precision_is_the_share_of_relevant_documents_among_the_first():
     assert precision_at(relevant, 1).tolist() == [1, 0]
     assert precision_at(relevant, 3).tolist() == pytest.approx([2 / 3, 0])
     assert precision_at(relevant, 4).tolist() == [0.75, 0.25]
+
+
+def test_the_reciprocal_rank_is_that_of_the_first_relevant_document():
+    relevant = np.array([[0, 0, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]], dtype=bool)
+    assert reciprocal_ranks(relevant).tolist() == [1 / 3, 1.0, 0.0]
