@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "review"))
+sys.path += [str(Path(__file__).parents[1] / room) for room in ("review", "language")]
 
 from made_engine import ReviewedExplorer
 from made_review import MODELS, made_cases, made_review, said
+from stub_model import running, saying
 
 from explorer.review.store import ReviewStore
 from explorer.settings import Settings
@@ -255,3 +256,15 @@ def test_no_text_in_the_error_lab_becomes_markup(whole):
     shown = ask(whole, "inject", findings=XSS, impression=f"Small left effusion {XSS}.", encoder=["pocket"])
     assert "<img" not in shown["stage"]
     assert "&lt;img" in shown["stage"]
+
+
+def test_a_model_on_this_machine_judges_without_further_consent_and_its_answers_can_be_deleted(whole, store):
+    ranking = json.dumps({"ranking": [{"report": n, "rank": n, "why": ""} for n in (1, 2, 3)]})
+    with running(lambda number, body: (200, saying(ranking))) as model:
+        _, last = work(whole, "ask", review="r1", fields={"url": model.url, "model": "m", "key": "secret"})
+    assert "LLM judge m" in last["stage"]
+    assert [one.ranks for one in store.judgements("r1")][1] == {"gamma": 1, "alpha": 2, "beta": 3}
+    assert "asked about 3 cases, 0 answers asked for again" in [one.what for one in store.events("r1")]
+    assert "secret" not in last["stage"]
+    assert "3 now" in last["stage"]
+    assert "0 now" in ask(whole, "forget-answers", review="r1")["stage"]
