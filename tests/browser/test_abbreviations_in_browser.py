@@ -133,5 +133,6 @@ def test_the_page_fits_its_window_and_changes_in_place(page, width):
     write(page)
     ask(page)
     assert sideways(page) <= 0
+    assert page.is_visible("#glossary-query input")
     assert max(thread_time(page, name) for name in ("search", "abbreviations", "compare", "abbreviations")) < 200
     assert page.locator("#moves .card").count() == 20

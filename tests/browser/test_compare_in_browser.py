@@ -160,6 +160,7 @@ def test_the_page_fits_its_window_and_changes_in_place(page, width):
     page.set_viewport_size({"width": width, "height": 844})
     ask(page)
     assert sideways(page) <= 0
+    assert page.locator("#compare-pasted textarea").bounding_box()["height"] > 60
     tops = [column.locator(".card").first.bounding_box()["y"] for column in columns(page).all()]
     assert max(tops) - min(tops) < 1  # the lines count on it
     asked: list[str] = []
