@@ -29,7 +29,7 @@ def as_json(result: SearchResult) -> dict[str, object]:
             "text": result.query.text,
             **({} if study is None else {"study": study}),
             "notes": [*(image.notes if image else ()), *result.notes],
-            "caution": result.caution,
+            **({"caution": result.caution} if result.caution else {}),
         },
         "encoder": result.encoder,
         "space": result.space,

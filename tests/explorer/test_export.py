@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -49,9 +50,13 @@ def test_every_other_text_comes_back_as_it_was(text):
     assert row(result(text))["findings"] == text
 
 
+def test_json_carries_a_caution_where_there_is_one():
+    doubtful = replace(result(), caution="No chest.")
+    assert json.loads(json_text(doubtful))["query"]["caution"] == "No chest."
+
+
 def test_json_names_the_study_that_others_shall_be_like_and_only_then():
     typed = json.loads(json_text(result()))["query"]
-    assert (typed["kind"], typed["text"], typed["notes"]) == ("text", "q", [])
-    assert "study" not in typed
+    assert typed == {"kind": "text", "text": "q", "notes": []}
     liked = json.loads(json_text(result(query=Query(study="toy:9"))))["query"]
     assert (liked["kind"], liked["study"]) == ("study", "toy:9")
