@@ -72,12 +72,13 @@ class Reader:
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     temporary, log = tmp_path_factory.mktemp("temporary"), tmp_path_factory.mktemp("log") / "app.log"
+    spied = log.with_name("hosts")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port)],
+            [sys.executable, "tests/browser/watched_app.py", str(spied), "--port", str(port)],
             cwd=ROOT,
             env={**os.environ, "TMPDIR": str(temporary)},
             stdout=subprocess.PIPE,
@@ -93,6 +94,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
             ended = process.wait(timeout=15)
     assert ended == 0
     assert [path for path in temporary.rglob("*") if path.is_file()] == []
+    assert spied.read_text() == ""  # in all that the tests did, no other machine was asked
 
 
 @pytest.fixture(scope="session")

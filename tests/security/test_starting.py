@@ -65,3 +65,18 @@ def start_and_end(temporary):
     _, log = app.communicate(timeout=60)
     assert app.returncode == 0
     return waited, time.monotonic() - asked, served, log
+
+
+def test_the_spy_of_the_browser_tests_sees_a_look_up_and_a_connection(tmp_path):
+    program = (
+        "import sys, socket; sys.path.insert(0, 'tests/browser'); import runpy, watched_app; from pathlib import Path\n"
+        "def asks(*_, **__):\n"
+        "    for ask in (lambda: socket.getaddrinfo('outside.example', 80), "
+        "lambda: socket.create_connection(('192.0.2.1', 9), timeout=0.01), "
+        "lambda: socket.create_connection(('127.0.0.1', 9), timeout=0.01)):\n"
+        "        try:\n            ask()\n        except OSError:\n            pass\n"
+        "runpy.run_path = asks\n"
+        f"watched_app.main(Path({str(tmp_path / 'hosts')!r}), [])"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
+    assert set((tmp_path / "hosts").read_text().split()) == {"outside.example", "192.0.2.1"}
