@@ -13,6 +13,7 @@ import gradio as gr
 from explorer.errors import BadQuery, CxrError
 from explorer.export import as_json, comparison_json, expansion_json
 from explorer.types import SCOPES, Scope
+from explorer.ui.work import waited
 
 if TYPE_CHECKING:
     from explorer.search import Explorer
@@ -91,9 +92,9 @@ class Endpoints:
 
 
 def _told(answer: Callable[[], Answer]) -> Answer:
-    """Return an answer; an error of ours reaches the caller in its own words, every other as a bare failure."""
+    """Return an answer; an error reaches the caller in our words, whatever it was, and what hangs is given up."""
     try:
-        return answer()
+        return waited(answer)
     except CxrError as error:
         raise gr.Error(str(error), print_exception=False) from error
 

@@ -54,6 +54,7 @@ ROUTES = (
 )
 PLOTLY = "/scripts/plotly.js"  # the one file that is served from an installed package, by us and not by Gradio
 CALL = "/gradio_api/call/"  # where programs ask, if the app was started for them
+OFFERED = tuple(f"{CALL}{name}" for name in ("search", "expand", "compare", "neighbours"))  # and for nothing else
 LOGIN, ASK, UPLOAD = "/login", "/gradio_api/queue/join", "/gradio_api/upload"
 
 FORM_BYTES = 64 * 1024  # what a form adds to the file in it
@@ -144,7 +145,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, quota: Quota, *, limited: bool, programs: bool = False) -> None:
         self.app = app
-        self._routes = (*ROUTES, CALL) if programs else ROUTES
+        self._offered = OFFERED if programs else ()
         self._quota = quota
         rates = {LOGIN: LOGINS, UPLOAD: UPLOADS, ASK: QUESTIONS}
         self._rates = {path: Rate(limit) for path, limit in rates.items() if limited or path == LOGIN}
@@ -185,7 +186,7 @@ class Gate:
         if scope["type"] == "lifespan":
             return None
         path = _path(scope)
-        if not (path == "" or scope["path"] == PLOTLY or scope["path"].startswith(self._routes)):
+        if not (path in ("", PLOTLY) or scope["path"].startswith(ROUTES) or self._is_offered(path)):
             return 404, NOTHING
         if scope["type"] != "http" or scope["method"] != "POST":
             return None
@@ -198,6 +199,10 @@ class Gate:
         if not length.isdecimal():
             return 411, UNKNOWN_LENGTH
         return (413, TOO_LARGE) if int(length) > QUESTION_BYTES else None
+
+    def _is_offered(self, path: str) -> bool:
+        """Say whether a path is an endpoint for programs, or an answer of one: Gradio would call any event by name."""
+        return path in self._offered or path.rpartition("/")[0] in self._offered
 
 
 def _say(status: int, words: str) -> ASGIApp:

@@ -70,6 +70,22 @@ def watch(work: Callable[[Progress], Result], show: Callable[[str, float], Shown
     return result.result()
 
 
+def waited(work: Callable[[], Result]) -> Result:
+    """Return the result of work that nobody watches; ends and raises as `watch` does."""
+
+    def announced(tell: Progress) -> Result:
+        tell("", 0.0)  # it may have vectors to make
+        return work()
+
+    steps = watch(announced, lambda *_: None)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+
+
 def _failed(error: BaseException) -> Failed:
     kind = type(error).__name__
     if isinstance(error, MemoryError) or kind == "OutOfMemoryError":  # torch's own is no MemoryError

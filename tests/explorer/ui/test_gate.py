@@ -172,3 +172,16 @@ def test_what_fails_behind_it_is_answered_in_our_words_and_printed_as_a_place(qu
     heard = capfd.readouterr().err
     assert "KeyError in test_gate.py:" in heard
     assert "DOE" not in heard
+
+
+def test_programs_reach_the_four_endpoints_and_no_event_of_a_page(quota):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    door, closed = Gate(app, quota, limited=True, programs=True), Gate(app, quota, limited=True)
+    for path in ("search", "expand", "compare", "neighbours", "search/1f2e"):
+        assert ask(door, f"/gradio_api/call/{path}")[0] == 200
+        assert ask(closed, f"/gradio_api/call/{path}")[0] == 404
+    for path in ("ask_text", "ask_upload", "v2/search", "searching", "search/1/2", "", "../run/ask_text"):
+        assert ask(door, f"/gradio_api/call/{path}")[0] == 404

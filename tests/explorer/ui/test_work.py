@@ -8,7 +8,7 @@ import pytest
 
 from explorer.errors import BadQuery
 from explorer.ui import work as work_module
-from explorer.ui.work import BEAT, Failed, Progress, Stopped, watch
+from explorer.ui.work import BEAT, Failed, Progress, Stopped, waited, watch
 
 
 def run(steps):
@@ -133,3 +133,9 @@ def test_a_long_step_is_shown_again_so_that_it_can_be_stopped():
     assert [next(steps), next(steps)] == ["loading", "loading"]
     go_on.set()
     assert run(steps)[1] is True
+
+
+def test_work_nobody_watches_gives_its_result_or_its_error():
+    assert waited(lambda: 42) == 42
+    with pytest.raises(Failed, match="ran out of memory"):
+        waited(lambda: bytes(2**62))
