@@ -14,7 +14,6 @@ from torch import Tensor
 
 from models.bidirectional import DecoderConfig, RopeScaling
 from models.checkpoint import MANIFEST, Checkpoint, below, digest_of, fill, open_checkpoint, own_base
-from models.dual import open_dual
 from models.film_check import FILM_CHECK, known_films
 from models.int8 import multiplies_bytes, put_bytes
 from models.interfaces import Dual, EncoderInfo, TextEncoder, TowerError, WeightsDamaged, WeightsMissing, cache_folder
@@ -111,6 +110,8 @@ def byte_encoder(trained: Checkpoint, folder: Path) -> DecoderTextEncoder:
 
 def trained_dual(folder: Path, placement: Placement) -> Dual:
     """Load two trained towers with a shared space from their folder. Raises WeightsMissing, WeightsDamaged."""
+    from models.dual import open_dual  # its networks take seconds to import, which a search by text need not wait for
+
     dual, text = open_checkpoint(folder / "dual"), open_checkpoint(folder / "text")
     if dual.manifest["text_revision"] != text.revision:
         raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")

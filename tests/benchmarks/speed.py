@@ -5,6 +5,8 @@ Each line sets what this project does against what one would otherwise write. A 
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+RESULTS = Path(__file__).resolve().parents[2] / "assets" / "results" / "scale.json"
 TEXTS = [
     f"Small right pleural effusion number {n}. The heart is enlarged. No pneumothorax is seen today." for n in range(64)
 ]
@@ -141,8 +144,34 @@ def comparisons() -> Iterator[Comparison]:
     yield start_against_imports()
 
 
-if __name__ == "__main__":
-    sys.stdout.write(f"{'':<62} {'here':>12} {'otherwise':>12}\n")
+def scale_table() -> Iterator[str]:
+    """Tell what `python -m tests.benchmarks.scale` measured last, and when."""
+    if not RESULTS.is_file():
+        yield "search among up to 1.6 million vectors: not measured yet; run `python -m tests.benchmarks.scale`"
+        return
+    told = json.loads(RESULTS.read_text(encoding="utf-8"))
+    yield f"search among many vectors of {told['dim']} numbers, measured {told['date']}, one core's time"
+    for row in told["sizes"]:
+        yield (
+            f"{row['vectors']:>9,} {row['kind']:<22} p50 {row['p50_ms']:6.2f} ms  recall@10 {row['recall']:.3f}  "
+            f"at 1 % {row['filtered_recall']:.3f}  {row['memory_mb']:5} MB  built in {row['build_seconds']:.0f} s"
+        )
+
+
+def main() -> None:
+    """Print every table; minutes."""
+    say = sys.stdout.write
+    say(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n\n")
+    say(f"{'':<62} {'here':>12} {'otherwise':>12}\n")
     for comparison in comparisons():
-        sys.stdout.write(f"{comparison}\n")
+        say(f"{comparison}\n")
         sys.stdout.flush()
+    for name in ("encoding", "latency"):
+        say(f"\n{name}\n")
+        sys.stdout.flush()
+        subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}"], check=False)
+    say("\n" + "\n".join(scale_table()) + "\n")
+
+
+if __name__ == "__main__":
+    main()

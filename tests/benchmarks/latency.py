@@ -1,0 +1,217 @@
+"""How long a person waits, through the app's own API: at 1, 4 and 16 users, and where the time goes for one.
+
+The app is served as `app.py` serves it; the users are another process. Each user asks what nobody asked before. What a
+question costs that does nothing is measured in the same run, and so is one that was just answered. Beside the wall's
+time stands the server's processor time for a question, which a busy machine changes little.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "security"))  # who knows how the page asks
+
+from visitor import Visitor, finished
+
+from explorer.compose import compose
+from explorer.settings import Settings
+from explorer.ui.launch import Door, closed_environment, serve
+from models.interfaces import Dual
+
+USERS = (1, 4, 16)
+ASKS = {1: 12, 4: 4, 16: 2}  # of each user
+SIDE = 2_000  # pixels of the film
+PORT = 7_991
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Seconds that each question took, and how many were not answered."""
+
+    seconds: tuple[float, ...]
+    errors: int
+
+    def __str__(self) -> str:
+        middle, late = np.quantile(self.seconds, [0.5, 0.95]) * 1e3
+        return f"p50 {middle:7.0f} ms   p95 {late:7.0f} ms   n {len(self.seconds):3}   errors {self.errors}"
+
+
+class Clocked:
+    """Adds up the time inside some calls."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def around(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
+        def clocked(*args: object, **options: object) -> object:
+            begun = time.perf_counter()
+            try:
+                return call(*args, **options)
+            finally:
+                with self._lock:
+                    self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
+
+        return clocked
+
+
+class ClockedTower:
+    """A tower whose `encode` is clocked."""
+
+    def __init__(self, tower, clock: Clocked) -> None:
+        self._tower = tower
+        self.encode = clock.around("encode", tower.encode)
+
+    @property
+    def info(self):
+        return self._tower.info
+
+
+class ClockedTowers:
+    def __init__(self, towers, clock: Clocked) -> None:
+        self._towers, self._clock = towers, clock
+
+    def text(self, name):
+        return ClockedTower(self._towers.text(name), self._clock)
+
+    def dual(self, name):
+        dual = self._towers.dual(name)
+        return Dual(ClockedTower(dual.text, self._clock), ClockedTower(dual.image, self._clock), *dual_rest(dual))
+
+
+def dual_rest(dual: Dual) -> tuple[object, ...]:
+    return tuple(value for name, value in vars(dual).items() if name not in ("text", "image"))
+
+
+@contextmanager
+def served(settings: Settings) -> Iterator[tuple[str, Clocked]]:
+    with closed_environment():
+        explorer = compose(settings)
+        clock = Clocked()
+        explorer._towers = ClockedTowers(explorer._towers, clock)
+        explorer.read_image = clock.around("intake", explorer.read_image)
+        for name in ("by_text", "by_image"):
+            setattr(explorer, name, clock.around("encode and search", getattr(explorer, name)))
+        explorer.prepare("text")
+        explorer.prepare("image")
+        import gradio as gr
+
+        from explorer.ui.blocks import build_blocks
+
+        blocks = build_blocks(explorer)
+        with blocks:
+            nothing = gr.Button(elem_id="nothing", visible=False)
+            nothing.click(lambda: None, None, None, api_visibility="private", concurrency_limit=16)
+        address = serve(blocks, Door(port=PORT), upload_bytes=settings.limits.upload_bytes, blocked=())
+        try:
+            yield address, clock
+        finally:
+            blocks.close(verbose=False)
+            explorer.close()
+
+
+def film(number: int) -> bytes:
+    """Return an uncompressed 16-bit DICOM of 2,000 by 2,000 pixels, other ones for every number."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    down, across = np.mgrid[0:SIDE, 0:SIDE] / SIDE
+    grey = (2_000 + 1_500 * np.sin(6 * across + number) * np.cos(5 * down) + 40 * number).astype(np.uint16)
+    film, film.file_meta = Dataset(), FileMetaDataset()
+    film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    film.file_meta.MediaStorageSOPClassUID = film.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    film.file_meta.MediaStorageSOPInstanceUID = film.SOPInstanceUID = generate_uid()
+    film.Modality, film.PhotometricInterpretation = "DX", "MONOCHROME2"
+    film.Rows = film.Columns = SIDE
+    film.SamplesPerPixel, film.BitsAllocated, film.BitsStored, film.HighBit = 1, 16, 16, 15
+    film.PixelRepresentation = 0
+    film.PixelData = grey.tobytes()
+    written = io.BytesIO()
+    film.save_as(written, enforce_file_format=True)
+    return written.getvalue()
+
+
+def crowd(address: str, kind: str, users: int, asks: int, first: int) -> Waits:
+    """Run in a process of its own: so many users at once, each asking one thing after another."""
+    films = [film(first + number) for number in range(users * asks)] if kind == "film" else []
+
+    def user(number: int) -> list[float | None]:
+        waits: list[float | None] = []
+        with httpx.Client(base_url=address, timeout=120) as client:
+            visitor = Visitor(client)
+            for ask in range(asks):
+                which = number * asks + ask
+                begun = time.perf_counter()
+                answered = _ask(visitor, kind, first + which, films[which] if films else b"")
+                waits.append(time.perf_counter() - begun if answered else None)
+        return waits
+
+    with ThreadPoolExecutor(users) as pool:
+        waits = [wait for one in pool.map(user, range(users)) for wait in one]
+    return Waits(tuple(wait for wait in waits if wait is not None), waits.count(None))
+
+
+def _ask(visitor: Visitor, kind: str, number: int, data: bytes) -> bool:
+    if kind == "nothing":
+        answer = visitor.fire(visitor.event("nothing", "click"), [])
+    elif kind == "film":
+        answer = visitor.drop("film.dcm", data)
+    else:
+        number = 0 if kind == "again" else number
+        answer = visitor.ask(f"Small right apical pneumothorax after chest tube, film {number}. No effusion.")
+    return bool(finished(answer)["success"]) and (kind == "nothing" or "hit" in answer)
+
+
+def main() -> None:
+    with served(Settings()) as (address, clock), multiprocessing.get_context("spawn").Pool(1) as pool:
+        first = 0
+
+        def ask(kind: str, users: int, asks: int) -> Waits:
+            nonlocal first
+            first += users * asks
+            return pool.apply(crowd, (address, kind, users, asks, first))
+
+        ask("text", 1, 2), ask("film", 1, 1)  # what a running app has behind it
+        nothing = ask("nothing", 1, 20)
+        lines = [f"{'nothing asked':<16} 1 user    {nothing}"]
+        for kind, asks in (("text", ASKS), ("film", {1: 4, 4: 2, 16: 1})):
+            for users in USERS:
+                clock.seconds.clear()
+                processor = time.process_time()
+                waits = ask(kind, users, asks[users])
+                each = (time.process_time() - processor) / (users * asks[users]) * 1e3
+                lines.append(f"{kind:<16} {users:2} users  {waits}   {each:5.0f} ms of a core each")
+                if users == 1:
+                    lines.append(_where(waits, nothing, clock, asks[1]))
+        lines.append(f"{'asked again':<16} 1 user    {ask('again', 1, 8)}")
+        lines.append(f"load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _where(waits: Waits, nothing: Waits, clock: Clocked, asks: int) -> str:
+    spent = {name: seconds / asks * 1e3 for name, seconds in clock.seconds.items()}
+    encode, intake = spent.get("encode", 0.0), spent.get("intake", 0.0)
+    search = spent.get("encode and search", 0.0) - encode
+    total, idle = (float(np.mean(one.seconds)) * 1e3 for one in (waits, nothing))
+    rest = total - idle - intake - encode - search
+    return (
+        f"{'':<16} of these: intake {intake:.0f}, encode {encode:.0f}, search {search:.1f}, render and transport "
+        f"{rest:.0f}, a question that does nothing {idle:.0f} ms (means)"
+    )
+
+
+if __name__ == "__main__":
+    main()
