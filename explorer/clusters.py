@@ -1,17 +1,17 @@
 """Names for groups of reports: the words and word pairs that set each group apart from the others.
 
-Class-based TF-IDF as in BERTopic (Grootendorst 2022, https://arxiv.org/abs/2203.05794), with a count of reports in
-place of a count of words: a report that repeats itself weighs no more than another.
+Class-based TF-IDF in the manner of BERTopic (Grootendorst 2022, https://arxiv.org/abs/2203.05794). Reports are counted
+in place of words, so that one that repeats itself weighs no more than another; and what every report says, which would
+name every group, weighs nothing: a term counts by how much commoner it is in the group than in all.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-
-import numpy as np
 
 _DENYING = frozenset(("", "no"))  # "no" means something only with what follows
 NAMING = 3  # terms in a name
@@ -31,27 +31,19 @@ _EMPTY = frozenset(
 
 
 def names(texts: Iterable[str], groups: Sequence[int], count: int) -> tuple[str, ...]:
-    """Return a name for each of `count` groups: its most distinctive terms, e.g. "effusion · pleural · left basilar".
+    """Return a name for each of `count` groups: its most distinctive terms, e.g. "pleural effusion · left basilar".
 
     texts: one per report; groups: the group of each. A group of no words is named by its number.
     """
-    within, sizes = _counted(texts, groups, count)
-    spread = Counter(term for terms in within for term in terms)
-    ranked = [_distinctive(terms, spread, size, count) for terms, size in zip(within, sizes, strict=True)]
-    return tuple(" · ".join(terms) or f"group {number + 1}" for number, terms in enumerate(ranked))
-
-
-def _counted(texts: Iterable[str], groups: Sequence[int], count: int) -> tuple[list[Counter[str]], list[int]]:
     within: list[Counter[str]] = [Counter() for _ in range(count)]
     sizes = [0] * count
     for text, group in zip(texts, groups, strict=True):
         within[group].update(set(terms_of(text)))
         sizes[group] += 1
-    shares = [
-        Counter({term: found for term, found in terms.items() if found >= max(1, _RARE * size)})
-        for terms, size in zip(within, sizes, strict=True)
-    ]
-    return shares, sizes
+    everywhere = sum(within, Counter())
+    shares = {term: found / max(1, sum(sizes)) for term, found in everywhere.items()}
+    ranked = [_distinctive(terms, size, shares) for terms, size in zip(within, sizes, strict=True)]
+    return tuple(" · ".join(terms) or f"group {number + 1}" for number, terms in enumerate(ranked))
 
 
 def terms_of(text: str) -> Iterator[str]:
@@ -62,11 +54,13 @@ def terms_of(text: str) -> Iterator[str]:
         yield from (f"{one} {two}" for one, two in pairwise(kept) if one and two not in _DENYING)
 
 
-def _distinctive(terms: Mapping[str, int], spread: Mapping[str, int], size: int, count: int) -> list[str]:
-    """Return the terms that lead by share in the group × log(1 + groups / groups that have it); no word comes twice."""
-    scores: dict[str, float] = defaultdict(float)
-    for term, found in terms.items():
-        scores[term] = found / size * float(np.log(1 + count / spread[term]))
+def _distinctive(terms: Mapping[str, int], size: int, shares: Mapping[str, float]) -> list[str]:
+    """Return the terms that lead by share in the group × log(that share / share in all); no word comes twice."""
+    scores = {
+        term: found / size * math.log(found / size / shares[term])
+        for term, found in terms.items()
+        if found >= _RARE * size
+    }
     chosen: list[str] = []
     for term in sorted(scores, key=lambda one: (-scores[one], -len(one.split()), one)):
         words = set(term.split()) - _DENYING
