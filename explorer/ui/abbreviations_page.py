@@ -14,6 +14,7 @@ from explorer.language.abbreviations import Expansion, look_up, with_readings
 from explorer.types import SCOPES, Scope
 from explorer.ui import abbreviations_html, render
 from explorer.ui.announce import at_once, stoppable
+from explorer.ui.corpora import choice_of_corpus
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import Progress, watch
 
@@ -86,6 +87,7 @@ class AbbreviationsPage:
             value = first if first in self.encoders else self.encoders[0]
             self.encoder = gr.Radio(self.encoders, value=value, label="Encoder", elem_id="moves-encoder")
             self.scope = gr.Radio(list(SCOPES), value=SCOPES[0], label="Section searched", elem_id="moves-scope")
+            self.corpus = choice_of_corpus(self.explorer, "moves-corpus")
         self.status = gr.HTML("", elem_id="moves-status", **PLAIN)
         self.lists = gr.HTML("", elem_id="moves", **PLAIN)
         with gr.Column(elem_id="stay", visible=False) as self.stay:
@@ -114,17 +116,18 @@ class AbbreviationsPage:
         """Connect the events to their answers. Those that search wait in one line: there is one engine."""
         note = [self.note, self.chosen]
         reports = [self.status, self.lists, self.stay, self.overlaps, self.moved, self.all_status]
-        asked = [self.text, self.chosen, self.encoder, self.scope]
+        asked = [self.text, self.chosen, self.encoder, self.scope, self.corpus]
         on = partial(gr.on, trigger_mode="always_last", **QUIET, **ENGINE)
         typed = partial(self.text.change, trigger_mode="always_last", **QUIET, **READING)
         typed(self.read, [self.text, self.moved], [*note, self.status, self.moved, self.stay])
+        elsewhere = [self.scope.input, *([self.corpus.input] if isinstance(self.corpus, gr.Radio) else [])]
         searching = [self.text.submit, self.ask_button.click]
         at_once(partial(gr.on, searching), {self.status: render.busy("Searching for both forms")})
         at_once(self.all_button.click, {self.all_status: render.busy("Asking every encoder")})
         one = [
             on(searching, self.ask, asked, reports),
             on([self.encoder.input], self.ask_other, [*asked, self.moved], reports),
-            on([self.scope.input], self.ask_again, [*asked, self.moved], reports),
+            on(elsewhere, self.ask_again, [*asked, self.moved], reports),
             on([self.note.select], self.choose, [*asked, self.moved], [*note, *reports]),
         ]
         measured = [self.overlaps, self.moved, self.all_status]
@@ -150,19 +153,23 @@ class AbbreviationsPage:
             update |= {self.status: render.notice(CHANGED), self.moved: {}, self.stay: gr.Column(visible=False)}
         return update
 
-    def ask(self, text: str, chosen: Chosen, encoder: str, scope: object) -> Updates:
+    def ask(self, text: str, chosen: Chosen, encoder: str, scope: object, corpus: str | None) -> Updates:
         """Show what the short and the long form of the note retrieve."""
-        yield from self._ask(text, chosen, encoder, scope, {})
+        yield from self._ask(text, chosen, encoder, scope, corpus, {})
 
-    def ask_other(self, text: str, chosen: Chosen, encoder: str, scope: object, moved: Mapping[str, Moved]) -> Updates:
+    def ask_other(
+        self, text: str, chosen: Chosen, encoder: str, scope: object, corpus: str | None, moved: Mapping[str, Moved]
+    ) -> Updates:
         """Do the same with another encoder, beside those asked before; nothing if no reports are shown."""
         if moved:
-            yield from self._ask(text, chosen, encoder, scope, moved)
+            yield from self._ask(text, chosen, encoder, scope, corpus, moved)
 
-    def ask_again(self, text: str, chosen: Chosen, encoder: str, scope: object, moved: Mapping[str, Moved]) -> Updates:
-        """Do the same in another section; nothing if no reports are shown."""
+    def ask_again(
+        self, text: str, chosen: Chosen, encoder: str, scope: object, corpus: str | None, moved: Mapping[str, Moved]
+    ) -> Updates:
+        """Do the same in another section or corpus; nothing if no reports are shown."""
         if moved:
-            yield from self._ask(text, chosen, encoder, scope, {})
+            yield from self._ask(text, chosen, encoder, scope, corpus, {})
 
     def choose(
         self,
@@ -170,6 +177,7 @@ class AbbreviationsPage:
         chosen: Chosen,
         encoder: str,
         scope: object,
+        corpus: str | None,
         moved: Mapping[str, Moved],
         event: gr.EventData,
     ) -> Updates:
@@ -183,16 +191,18 @@ class AbbreviationsPage:
             return
         if moved:
             yield {self.status: render.busy("Searching for both forms")}
-            yield from self._ask(text, now, encoder, scope, {})
+            yield from self._ask(text, now, encoder, scope, corpus, {})
 
-    def ask_all(self, text: str, chosen: Chosen, encoder: str, scope: object, moved: Mapping[str, Moved]) -> Updates:
+    def ask_all(
+        self, text: str, chosen: Chosen, encoder: str, scope: object, corpus: str | None, moved: Mapping[str, Moved]
+    ) -> Updates:
         """Ask every encoder that was not asked yet how far its reports move."""
         known = dict(moved)
         try:
             where = _scope(scope)
             for name in self.encoders:
                 if name not in known:
-                    work = partial(self._both, text, chosen, name, where)
+                    work = partial(self._both, text, chosen, name, where, corpus)
                     comparison = yield from watch(work, partial(self._step, self.all_status))
                     known[name] = comparison.moved
                     yield {self.overlaps: self._overlaps(known, encoder), self.moved: dict(known)}
@@ -223,9 +233,11 @@ class AbbreviationsPage:
     def _expanded(self, text: str, chosen: Chosen) -> Expansion:
         return with_readings(self.explorer.expand(text), chosen)
 
-    def _ask(self, text: str, chosen: Chosen, encoder: str, scope: object, known: Mapping[str, Moved]) -> Updates:
+    def _ask(
+        self, text: str, chosen: Chosen, encoder: str, scope: object, corpus: str | None, known: Mapping[str, Moved]
+    ) -> Updates:
         try:
-            work = partial(self._both, text, chosen, encoder, _scope(scope))
+            work = partial(self._both, text, chosen, encoder, _scope(scope), corpus)
             comparison = yield from watch(work, partial(self._step, self.status))
         except CxrError as error:
             yield {
@@ -245,7 +257,9 @@ class AbbreviationsPage:
             self.all_status: "",
         }
 
-    def _both(self, text: str, chosen: Chosen, encoder: str, scope: Scope, progress: Progress) -> Comparison:
+    def _both(
+        self, text: str, chosen: Chosen, encoder: str, scope: Scope, corpus: str | None, progress: Progress
+    ) -> Comparison:
         """Return an encoder's answers to the note as typed and to its long form."""
         long = self._expanded(text, chosen).expanded
         if long == text:
@@ -257,7 +271,7 @@ class AbbreviationsPage:
                 progress(what, (number + share) / 2)
 
             tell(f"Asking {encoder} for the {abbreviations_html.FORMS[number]}", 0.0)
-            results.append(self.explorer.by_text(form, encoder=encoder, scope=scope, k=K, progress=tell))
+            results.append(self.explorer.by_text(form, encoder=encoder, corpus=corpus, scope=scope, k=K, progress=tell))
         return compared(results)
 
     def _overlaps(self, moved: Mapping[str, Moved], encoder: str) -> str:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from explorer.choices import WORDS
-from explorer.compare import RANKERS, check_rankers, compared
+from explorer.compare import RANKERS, Comparison, check_rankers, compared
 from explorer.errors import BadQuery, CxrError
 from explorer.query_sets import read_queries, task_notes
 from explorer.types import SCOPES, Scope
 from explorer.ui import compare_html, render
 from explorer.ui.announce import at_once, stoppable
 from explorer.ui.compare_html import Forms, Judged
+from explorer.ui.corpora import choice_of_corpus
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import Progress, watch
 
@@ -50,15 +51,16 @@ class Wanted:
     rankers: tuple[str, ...]
     scope: Scope
     k: int
+    corpus: str | None = None  # None: the one that is searched where none is named
 
     @classmethod
-    def read(cls, rankers: Sequence[str], scope: object, k: object) -> Wanted:
+    def read(cls, rankers: Sequence[str], scope: object, k: object, corpus: str | None) -> Wanted:
         """Read the options as a browser sends them. Raises BadQuery for what the page does not offer."""
         check_rankers(rankers)
         scopes = [name for name in SCOPES if name == scope]
         if not scopes or k not in HOW_MANY:
             raise BadQuery("The page offers no such option. Reload it and choose again.")
-        return cls(tuple(rankers), scopes[0], int(str(k)))
+        return cls(tuple(rankers), scopes[0], int(str(k)), corpus)
 
 
 class ComparePage:
@@ -98,6 +100,7 @@ class ComparePage:
             self.rankers = gr.CheckboxGroup(names, value=self._first_rankers(), label=label, elem_id="compare-rankers")
             self.scope = gr.Radio(list(SCOPES), value=SCOPES[0], label="Section searched", elem_id="compare-scope")
             self.k = gr.Radio(list(HOW_MANY), value=10, label="Hits", elem_id="compare-k")
+            self.corpus = choice_of_corpus(self.explorer, "compare-corpus")
 
     def _lay_out_set(self) -> None:
         with gr.Column(elem_id="compare-set"):
@@ -127,7 +130,7 @@ class ComparePage:
 
     def wire(self) -> None:
         """Connect the events to their answers. All wait in one line with those of Search: there is one engine."""
-        options = [self.rankers, self.scope, self.k]
+        options = [self.rankers, self.scope, self.k, self.corpus]
         shown = [self.status, self.answer, self.query]
         asked = [self.query.submit, self.ask_button.click]
         on = partial(gr.on, trigger_mode="always_last", **QUIET, **ENGINE)
@@ -143,11 +146,11 @@ class ComparePage:
         stoppable(one, self.stop, self.status, FAILED)
         stoppable([many], self.stop_set, self.set_status, FAILED)
 
-    def ask(self, text: str, rankers: Sequence[str], scope: object, k: object) -> Updates:
+    def ask(self, text: str, rankers: Sequence[str], scope: object, k: object, corpus: str | None) -> Updates:
         """Answer a query with every ranker, as typed and spelled out."""
         begun = time.perf_counter()
         try:
-            wanted = Wanted.read(rankers, scope, k)
+            wanted = Wanted.read(rankers, scope, k, corpus)
             forms = yield from watch(partial(self._forms, text, wanted), partial(_step, self.status))
         except CxrError as error:
             yield {self.status: render.alert(error), self.answer: ""}
@@ -158,7 +161,13 @@ class ComparePage:
         }
 
     def open_row(
-        self, judged: tuple[str, ...], rankers: Sequence[str], scope: object, k: object, event: gr.EventData
+        self,
+        event: gr.EventData,
+        judged: tuple[str, ...],
+        rankers: Sequence[str],
+        scope: object,
+        k: object,
+        corpus: str | None,
     ) -> Updates:
         """Answer the query of a row of the set."""
         row = getattr(event, "_data", None)
@@ -167,7 +176,7 @@ class ComparePage:
             yield {self.status: render.alert("The table has no such row any more. Run the set again.")}
             return
         yield {self.query: judged[number]}
-        yield from self.ask(judged[number], rankers, scope, k)
+        yield from self.ask(judged[number], rankers, scope, k, corpus)
 
     def put_in_notes(self) -> Update:
         """Fill the box of the set with the abbreviated notes of Task 4."""
@@ -176,12 +185,12 @@ class ComparePage:
         except CxrError as error:
             return {self.set_status: render.alert(error)}
 
-    def ask_set(self, pasted: str, rankers: Sequence[str], scope: object, k: object) -> Updates:
+    def ask_set(self, pasted: str, rankers: Sequence[str], scope: object, k: object, corpus: str | None) -> Updates:
         """Ask every query of a set, and show those first on which the rankers disagree most."""
         done: list[Judged] = []
         drawn = 0
         try:
-            wanted, queries = Wanted.read(rankers, scope, k), read_queries(pasted)
+            wanted, queries = Wanted.read(rankers, scope, k, corpus), read_queries(pasted)
             work = partial(self._each, queries, wanted, done)
             with closing(watch(work, partial(_step, self.set_status))) as steps:
                 for update in steps:
@@ -203,14 +212,22 @@ class ComparePage:
             def tell(what: str, share: float, number: int = number) -> None:
                 progress(what, (number + share) / len(texts))
 
-            found.append(
-                self.explorer.compare(form, encoders=wanted.rankers, scope=wanted.scope, k=wanted.k, progress=tell)
-            )
+            found.append(self._compared(form, wanted, tell))
         described = tuple(self.explorer.describe(ranker) for ranker in wanted.rankers)
         if len(found) == 1:
             return Forms(found[0], None, (), described)
         pairs = zip(found[0].results, found[1].results, strict=True)
         return Forms(found[0], found[1], tuple(compared(pair).moved for pair in pairs), described)
+
+    def _compared(self, text: str, wanted: Wanted, progress: Progress) -> Comparison:
+        return self.explorer.compare(
+            text,
+            encoders=wanted.rankers,
+            corpus=wanted.corpus,
+            scope=wanted.scope,
+            k=wanted.k,
+            progress=progress,
+        )
 
     def _each(self, queries: Sequence[str], wanted: Wanted, done: list[Judged], progress: Progress) -> None:
         """Append every query with its judgement to `done` as it is answered."""
@@ -219,9 +236,7 @@ class ComparePage:
             def tell(what: str, share: float, number: int = number) -> None:
                 progress(f"Query {number + 1} of {len(queries)}. {what}", (number + share) / len(queries))
 
-            comparison = self.explorer.compare(
-                query, encoders=wanted.rankers, scope=wanted.scope, k=wanted.k, progress=tell
-            )
+            comparison = self._compared(query, wanted, tell)
             done.append(Judged(query, comparison.disagreement, comparison.accounts))
 
     def _table(self, done: Sequence[Judged], total: int, wanted: Wanted) -> Update:

@@ -63,7 +63,7 @@ class ComparingExplorer(FakeExplorer):
         results = []
         for number, encoder in enumerate(encoders):
             progress(f"Asking {encoder}", number / len(encoders))
-            results.append(self.by_text(text, encoder=encoder, scope=scope, k=k, progress=progress))
+            results.append(self.by_text(text, encoder=encoder, corpus=corpus, scope=scope, k=k, progress=progress))
         return compared(results)
 
     def glossary(self) -> tuple[Entry, ...]:

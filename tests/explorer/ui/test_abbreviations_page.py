@@ -31,7 +31,7 @@ def choice(page, long, span=CT):
 
 
 def ask(page, text=NOTE, chosen=None, encoder="pocket"):
-    return list(page.ask(text, chosen or {}, encoder, "report"))
+    return list(page.ask(text, chosen or {}, encoder, "report", None))
 
 
 def test_every_short_form_stands_over_its_reading_and_unknown_ones_are_listed(page):
@@ -78,7 +78,7 @@ def test_reports_for_the_short_and_the_long_form_stand_side_by_side_with_one_num
 
 def test_another_reading_changes_the_note_and_its_reports(page):
     asked = ask(page)
-    arguments = (NOTE, {}, "pocket", "report", last(asked, page.moved))
+    arguments = (NOTE, {}, "pocket", "report", None, last(asked, page.moved))
     updates = list(page.choose(*arguments, choice(page, "computed tomography")))
     assert last(updates, page.chosen) == {CT: "computed tomography"}
     note = last(updates, page.note)
@@ -90,13 +90,13 @@ def test_another_reading_changes_the_note_and_its_reports(page):
 
 
 def test_a_reading_chosen_before_any_reports_are_shown_asks_for_none(page):
-    updates = list(page.choose(NOTE, {}, "pocket", "report", {}, choice(page, "computed tomography")))
+    updates = list(page.choose(NOTE, {}, "pocket", "report", None, {}, choice(page, "computed tomography")))
     assert [set(update) for update in updates] == [{page.note, page.chosen}]
 
 
 @pytest.mark.parametrize(("long", "span"), [("no such", CT), ("chest tube", 99), (None, CT), ("chest tube", "4")])
 def test_a_reading_that_is_not_offered_is_refused(page, long, span):
-    updates = list(page.choose(NOTE, {}, "pocket", "report", {}, choice(page, long, span)))
+    updates = list(page.choose(NOTE, {}, "pocket", "report", None, {}, choice(page, long, span)))
     assert "no such reading" in last(updates, page.status)
 
 
@@ -116,7 +116,7 @@ def test_a_note_without_short_forms_moves_nothing(page):
 
 def test_every_encoder_is_asked_once_and_the_ones_known_are_kept(page):
     moved = last(ask(page), page.moved)
-    updates = list(page.ask_all(NOTE, {}, "pocket", "report", moved))
+    updates = list(page.ask_all(NOTE, {}, "pocket", "report", None, moved))
     known = last(updates, page.moved)
     assert list(known) == ["pocket", "base", "minilm", "bm25"]
     assert known["pocket"] == moved["pocket"]
@@ -128,11 +128,11 @@ def test_every_encoder_is_asked_once_and_the_ones_known_are_kept(page):
 
 def test_another_encoder_keeps_what_is_known_and_another_section_does_not(page):
     moved = last(ask(page), page.moved)
-    other = list(page.ask_other(NOTE, {}, "minilm", "report", moved))
+    other = list(page.ask_other(NOTE, {}, "minilm", "report", None, moved))
     assert set(last(other, page.moved)) == {"pocket", "minilm"}
-    again = list(page.ask_again(NOTE, {}, "minilm", "findings", last(other, page.moved)))
+    again = list(page.ask_again(NOTE, {}, "minilm", "findings", None, last(other, page.moved)))
     assert set(last(again, page.moved)) == {"minilm"}
-    assert list(page.ask_other(NOTE, {}, "minilm", "report", {})) == []
+    assert list(page.ask_other(NOTE, {}, "minilm", "report", None, {})) == []
 
 
 def test_the_glossary_is_searched_and_shows_all_readings(page):
@@ -159,3 +159,8 @@ def test_text_from_anywhere_is_escaped(page):
     shown = page.read(evil, {})[page.note] + last(updates, page.lists) + page.find("<img>")[page.entries]
     assert "<img" not in shown
     assert "{{" not in shown
+
+
+def test_another_corpus_is_asked_where_it_is_chosen(page):
+    updates = list(page.ask(NOTE, {}, "pocket", "report", "ours"))
+    assert last(updates, page.status).endswith("· ours</p>")

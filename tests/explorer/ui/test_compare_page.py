@@ -4,6 +4,7 @@ import html
 import json
 import re
 import time
+from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -17,7 +18,7 @@ from explorer.ui.compare_html import Forms, Judged
 from explorer.ui.compare_page import ComparePage
 
 NOTE = "sm R PTX s/p CT to WS"
-OPTIONS = (["pocket", "minilm", "bm25"], "report", 10)
+OPTIONS = (["pocket", "minilm", "bm25"], "report", 10, None)  # rankers, section, hits, corpus
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_a_query_without_short_forms_has_one_form(page):
 
 
 def test_the_counts_above_a_column_add_up_and_name_their_findings(page):
-    answer = last(page.ask(NOTE, ["pocket", "bm25"], "report", 5), page.answer)
+    answer = last(page.ask(NOTE, ["pocket", "bm25"], "report", 5, None), page.answer)
     counts = [int(count) for count in re.findall(r"</span> <b>(\d+)</b> (?:kept|lost)", answer)[:2]]
     assert sum(counts) == 2 * 5  # pneumothorax and chest tube, in five reports each
     assert "of 10: 2 findings asked × 5 reports" in answer
@@ -76,9 +77,9 @@ def test_a_query_that_names_no_finding_says_so(page):
     ("text", "options", "said"),
     [
         ("  ", OPTIONS, "The query is empty."),
-        (NOTE, (["pocket"], "report", 10), "Choose 2 to 4 different rankers"),
-        (NOTE, (["pocket", "bm25"], "sideways", 10), "The page offers no such option."),
-        (NOTE, (["pocket", "bm25"], "report", 11), "The page offers no such option."),
+        (NOTE, (["pocket"], "report", 10, None), "Choose 2 to 4 different rankers"),
+        (NOTE, (["pocket", "bm25"], "sideways", 10, None), "The page offers no such option."),
+        (NOTE, (["pocket", "bm25"], "report", 11, None), "The page offers no such option."),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_place(page, text, options, said):
@@ -121,14 +122,14 @@ def test_review_gets_as_much_of_a_set_as_one_review_holds():
 
 
 def test_a_row_of_the_set_opens_its_query_above(page):
-    updates = list(page.open_row(("sm R PTX", "RLL PNA"), *OPTIONS, pressed(page, 1)))
+    updates = list(page.open_row(pressed(page, 1), ("sm R PTX", "RLL PNA"), *OPTIONS))
     assert last(updates, page.query) == "RLL PNA"
     assert 'class="column"' in last(updates, page.answer)
 
 
 @pytest.mark.parametrize("row", [-1, 2, "0", None])
 def test_a_row_that_is_not_there_is_refused(page, row):
-    updates = list(page.open_row(("sm R PTX", "RLL PNA"), *OPTIONS, pressed(page, row)))
+    updates = list(page.open_row(pressed(page, row), ("sm R PTX", "RLL PNA"), *OPTIONS))
     assert "no such row" in last(updates, page.status)
 
 
@@ -182,3 +183,12 @@ def test_a_line_joins_the_ranks_on_both_sides_of_a_gutter_and_passes_behind_a_co
 def test_how_far_an_answer_moves_is_told_in_numbers():
     assert compare_html.across(Moved(6, 10, 0.4567)) == "<b>0.46</b> <small>6 of 10 stay</small>"
     assert Joined("a", (1, None, 3)).found_by == 2
+
+
+def test_a_corpus_is_chosen_only_where_there_are_several(page):
+    assert isinstance(page.corpus, gr.State)
+    with gr.Blocks():
+        several = ComparePage(ComparingExplorer(others=(replace(CORPUS, name="ours", title="Our hospital"),)))
+    assert [name for _, name in several.corpus.choices] == ["made-up", "ours"]
+    updates = list(several.ask(NOTE, *OPTIONS[:3], "ours"))
+    assert "· ours ·" in last(updates, several.status)
