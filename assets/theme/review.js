@@ -328,6 +328,7 @@
     if (reply.saved >= unsaved && "saved" in reply) { unsaved = 0; clearTimeout(again); saved("saved"); }
     if ("refused" in reply) { clearTimeout(again); unsaved = 0; saved("not saved", true); busy(false); }
     if (reply.done) busy(false);
+    if ("held" in reply || "refused" in reply) taken?.(reply.held ?? null);
     if (reply.file) download(reply);
   });
 
@@ -336,6 +337,19 @@
     const data = new FormData(form);
     const fields = Object.fromEntries([...data].filter(([, value]) => typeof value === "string"));
     return { ...fields, encoder: data.getAll("encoder") };
+  };
+  // A question holds 256 kB at most: a file goes over in pieces, each after the one before it was taken.
+  const PIECE = 30_000;
+  let taken = null;
+  const handOver = async (text) => {
+    let name = "";
+    for (let start = 0; start < text.length && name !== null; start += PIECE) {
+      const reply = new Promise((resolve) => { taken = resolve; });
+      send({ act: "piece", name, text: text.slice(start, start + PIECE) });
+      name = await reply;
+    }
+    taken = null;
+    return name;
   };
   document.addEventListener("submit", async (event) => {
     const form = event.target.closest("#review form");
@@ -352,12 +366,14 @@
       return;
     }
     busy(true);
+    const held = file ? await handOver(await file.text()) : "";
+    if (held === null) return; // refused, and said so
     work({
       act: kind,
       review,
       fields: { ...fieldsOf(form), how: event.submitter?.value },
-      generated: file ? await file.text() : null,
-      brought: brought ? JSON.parse(brought.dataset.brought) : null,
+      generated: file ? held : null,
+      brought: brought?.dataset.brought ?? null,
     });
   });
 })();

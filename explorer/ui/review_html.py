@@ -99,8 +99,8 @@ def new_review(
     findings: Sequence[str],
     asked: Mapping[str, Any],
 ) -> str:
-    """Return the form that makes a review; `asked` is a set of queries brought from elsewhere, {} for none."""
-    brought = asked.get("queries", ())
+    """Return the form that makes a review; `asked` tells of queries brought from elsewhere, {} for none."""
+    brought = bool(asked)
     hint = f"half a rank between two of 6 models is told apart by {cases_needed(HALF_A_RANK, 6)} cases at most"
     source = _brought(asked) if brought else _source_fields(corpora, findings, hint)
     chosen = asked.get("rankers") or [name for name, _ in encoders[:3]]
@@ -127,7 +127,7 @@ def _brought(asked: Mapping[str, Any]) -> str:
     most = min(int(asked.get("k", 1)), MOST_HITS)
     hits = [(str(count), str(count)) for count in range(1, most + 1)]
     return (
-        f'<p class="brought" data-brought="{escape(json.dumps(list(asked["queries"])))}"><b>{len(asked["queries"])} '
+        f'<p class="brought" data-brought="{escape(asked["held"])}"><b>{asked["count"]} '
         f"queries</b> from Compare; each is its own ground truth.</p>{_select('first', 'Hits of each encoder', hits)}"
     )
 

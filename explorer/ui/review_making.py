@@ -12,7 +12,7 @@ from explorer.errors import BadReview
 from explorer.language.findings import DEVICES, FindingsReader
 from explorer.language.labels import CHEXPERT, NO_FINDING
 from explorer.progress import Progress
-from explorer.review.generated import MOST_BYTES, read_generated
+from explorer.review.generated import read_generated
 from explorer.review.llm_judge import FOLDER, Judged, LlmJudge, endpoint, forget_answers
 from explorer.review.making import NO_IMPORT, SPARE, Plan, Sources, finder, make, of_queries, of_studies
 from explorer.review.records import Case
@@ -20,6 +20,7 @@ from explorer.review.selection import MOST_CASES, Wanted, pool_of, select
 from explorer.review.store import ReviewStore
 from explorer.types import SCOPES, Scope
 from explorer.ui import render, review_html
+from explorer.ui.held import Held
 from explorer.ui.lab import LabDesk
 from explorer.ui.render import escape
 from explorer.ui.work import watch
@@ -50,6 +51,7 @@ class Maker:
         self._explorer = explorer
         self._data = data
         self.lab = LabDesk(explorer)
+        self.held = Held()
 
     def form(self, asked: Message) -> str:
         """Return the form for a new review; `asked` brings queries, rankers and k from elsewhere, {} for none."""
@@ -93,20 +95,18 @@ class Maker:
         if not isinstance(fields, Mapping):
             raise BadReview("The page sent something that cannot be read. Reload it.")
         seed = _whole(fields, "seed", 0, 999_999_999)
-        brought = message.get("brought")
+        brought = self.held.texts(message.get("brought"))
         cases, about, corpus = (
-            self._queries(fields, brought, progress)
-            if isinstance(brought, list) and brought
-            else self._studies(message, fields, seed, progress)
+            self._queries(fields, brought, progress) if brought else self._studies(message, fields, seed, progress)
         )
         plan = Plan(str(fields.get("title", "")), corpus, seed, bool(fields.get("unknown")), about)
         store.create(*make(plan, cases))
         return Done("", _not_there(about.get("unknown_studies", ())))
 
     def _queries(
-        self, fields: Message, brought: Sequence[object], progress: Progress
+        self, fields: Message, brought: Sequence[str], progress: Progress
     ) -> tuple[Sequence[Case], dict[str, Any], str]:
-        queries = [str(one)[: self._explorer.settings.limits.query_characters] for one in brought]
+        queries = [one[: self._explorer.settings.limits.query_characters] for one in brought]
         if not 1 <= len(queries) <= MOST_CASES:
             raise BadReview(f"Bring 1 to {MOST_CASES} queries.")
         rankers, corpus = self._chosen(fields), self._explorer.corpus.name
@@ -121,9 +121,7 @@ class Maker:
         progress("Reading the studies", 0.0)
         pool = pool_of(self._explorer.reports(corpus), corpus, asked)
         imported = NO_IMPORT
-        if isinstance(text := message.get("generated"), str) and text:
-            if len(text) > MOST_BYTES:
-                raise BadReview(f"The file has more than {MOST_BYTES // 2**20} MB. Import fewer reports.")
+        if text := "".join(self.held.texts(message.get("generated"))):
             source = corpus if corpus != "table" else ""
             every = {report.id for report in self._explorer.reports(corpus)}
             imported = read_generated(text.encode(errors="replace"), every, source)

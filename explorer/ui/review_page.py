@@ -123,6 +123,7 @@ class ReviewPage:
             "delete": self._delete,
             "rules": self._rules,
             "queries": self._queries,
+            "piece": self._piece,
             "forget-answers": self._forget_answers,
         }
 
@@ -269,7 +270,21 @@ class ReviewPage:
         return {self.stage: self._shown(_text(message, "review")), self.told: ""}
 
     def _queries(self, message: Message) -> Screen:
-        return {self.stage: self._list(message), self.told: ""}
+        """Show the form for a review of queries brought from another page; they are held here until it is sent."""
+        given, rankers, k = message.get("queries"), message.get("rankers"), message.get("k")
+        lists = isinstance(given, list) and isinstance(rankers, list) and type(k) is int
+        if self._maker is None or not lists or not all(isinstance(one, str) for one in given or ()):
+            raise BadReview("The page sent something that cannot be read. Reload it.")
+        held = self._maker.held.keep(given or ())
+        asked = {"held": held, "count": len(given or ()), "rankers": rankers, "k": max(k or 1, 1)}
+        return {self.stage: self._list(asked), self.told: ""}
+
+    def _piece(self, message: Message) -> Screen:
+        """Take a piece of a file that is imported; the reply names what the next piece belongs to."""
+        if self._maker is None:
+            return {}
+        name = self._maker.held.add(_text(message, "name"), _text(message, "text"))
+        return {self.reply: self._said(held=name)}
 
     def _export(self, message: Message) -> Screen:
         """Send a file. Through the reviewers' door only to one whose answers are closed."""

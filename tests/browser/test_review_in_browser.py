@@ -248,7 +248,7 @@ def test_a_hidden_ground_truth_is_sent_after_a_first_answer_only(tmp_path, peopl
 
 def test_in_the_whole_app_a_review_is_made_and_no_message_names_an_encoder_before_the_end(tmp_path, people):
     with closed_environment():
-        from made_engine import ReviewedExplorer
+        from review_engine import ReviewedExplorer
 
         from explorer.ui.blocks import build_blocks
 

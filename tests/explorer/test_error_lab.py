@@ -8,7 +8,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent / "review"))
 
-from made_engine import WordCounter
+from review_engine import WordCounter
 
 from explorer.error_lab import ErrorLab, Pair, borne_out, has_both, margins, strip
 from explorer.language.error_injection import CATEGORIES

@@ -10,12 +10,13 @@ import pytest
 
 sys.path += [str(Path(__file__).parents[1] / room) for room in ("review", "language")]
 
-from made_engine import ReviewedExplorer
 from made_review import MODELS, made_cases, made_review, said
+from review_engine import ReviewedExplorer
 from stub_model import running, saying
 
 from explorer.review.store import ReviewStore
 from explorer.settings import Settings
+from explorer.ui import held
 from explorer.ui.review_making import Maker
 from explorer.ui.review_page import ReviewPage
 
@@ -164,6 +165,14 @@ def work(page, act, **more):
     return steps, {names[part]: value for part, value in last.items()}
 
 
+def handed_over(page, text):
+    """Send a file in pieces of 40 characters, and return the name it is held under."""
+    name = ""
+    for start in range(0, len(text), 40):
+        name = json.loads(unescape(ask(page, "piece", name=name, text=text[start : start + 40])["reply"]))["held"]
+    return name
+
+
 FIELDS = {"seed": "5", "asked": "findings", "count": "4", "halve": "on", "encoder": ["pocket", "base", "minilm"]}
 
 
@@ -179,7 +188,7 @@ def test_a_review_is_made_of_studies_with_progress(whole, store):
 def test_imported_reports_take_part_and_unknown_studies_are_kept_as_a_list(whole, store):
     rows = [{"study_id": f"made-up:{1000 + 37 * n}", "model": "maira-2", "report": f"Report {n}."} for n in range(3)]
     text = "\n".join(json.dumps(row) for row in (*rows, {**rows[0], "study_id": "unheard-of"}))
-    _, last = work(whole, "make", fields={**FIELDS, "halve": ""}, generated=text)
+    _, last = work(whole, "make", fields={**FIELDS, "halve": ""}, generated=handed_over(whole, text))
     made = next(one for one in store.reviews() if one.id != "r1")
     assert made.cases == 3  # the studies that have an imported report
     assert made.about["unknown_studies"] == ["unheard-of"]
@@ -190,7 +199,7 @@ def test_imported_reports_take_part_and_unknown_studies_are_kept_as_a_list(whole
 
 
 def test_a_bad_line_of_an_import_makes_no_review(whole, store):
-    _, last = work(whole, "make", fields=FIELDS, generated='{"study_id": 1}')
+    _, last = work(whole, "make", fields=FIELDS, generated=handed_over(whole, '{"study_id": 1}'))
     assert "Nothing was imported" in last["told"]
     assert len(store.reviews()) == 1
 
@@ -208,8 +217,10 @@ def test_fields_that_do_not_fit_make_no_review(whole, store, wrong):
 def test_queries_brought_from_compare_are_their_own_ground_truth(whole, store):
     shown = ask(whole, "queries", queries=["small effusion", "sm R PTX"], rankers=["base", "minilm"], k=10)
     assert "2 queries" in shown["stage"]
+    start = shown["stage"].index('data-brought="') + len('data-brought="')
+    held = shown["stage"][start : start + 32]
     fields = {"seed": "1", "first": "1", "encoder": ["base", "minilm"]}
-    work(whole, "make", fields=fields, brought=["small effusion", "sm R PTX"])
+    work(whole, "make", fields=fields, brought=held)
     made = next(one for one in store.reviews() if one.id != "r1")
     assert [case.truth for case in store.cases(made.id)[1:]] == ["small effusion", "sm R PTX"]
     assert store.cases(made.id)[1].study == ""
@@ -268,3 +279,17 @@ def test_a_model_on_this_machine_judges_without_further_consent_and_its_answers_
     assert "secret" not in last["stage"]
     assert "3 now" in last["stage"]
     assert "0 now" in ask(whole, "forget-answers", review="r1")["stage"]
+
+
+def test_a_name_that_nothing_is_held_under_makes_no_review(whole, store):
+    for given in ({"generated": "0" * 32}, {"brought": "0" * 32}):
+        _, last = work(whole, "make", fields=FIELDS, **given)
+        assert "Hand it over again" in last["told"]
+    assert "Hand it over" not in ask(whole, "piece", name="", text="x").get("told", "")
+    assert "too slowly" in ask(whole, "piece", name="0" * 32, text="x")["told"]
+
+
+def test_what_is_handed_over_has_a_limit(whole, monkeypatch):
+    monkeypatch.setattr(held, "MOST_BYTES", 10)
+    name = json.loads(unescape(ask(whole, "piece", name="", text="123456")["reply"]))["held"]
+    assert "MB" in ask(whole, "piece", name=name, text="789012")["told"]
