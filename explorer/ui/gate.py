@@ -208,7 +208,8 @@ class Gate:
 def _say(status: int, words: str) -> ASGIApp:
     from starlette.responses import JSONResponse
 
-    return JSONResponse({"detail": words, "error": words}, status, {"Retry-After": "60"})
+    later = {"Retry-After": "60"} if status in (429, 503) else {}
+    return JSONResponse({"detail": words, "error": words}, status, later)
 
 
 def _plotly() -> ASGIApp:

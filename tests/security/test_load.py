@@ -63,6 +63,14 @@ class Crowd:
         asyncio.run(all_of_them())
 
 
+def shared() -> float:
+    """How many times longer than alone things take on this machine now: limits in seconds are for a free one."""
+    begun, used = time.monotonic(), time.process_time()
+    while time.process_time() - used < 0.2:
+        sum(range(10_000))
+    return (time.monotonic() - begun) / 0.2
+
+
 @pytest.fixture
 def crowd(home, visitor):
     event = visitor.event("query", "submit")
@@ -86,16 +94,21 @@ def test_thirty_people_in_a_burst_are_answered_or_told_that_it_is_busy(home, cro
 @pytest.mark.load
 @pytest.mark.timeout(600)
 def test_a_hundred_people_in_a_burst(home, crowd, record_property):
+    before = shared()
     crowd.come(people=100, seconds=0.0, thinks=1.0)
+    slow = max(before, shared(), 1.0)
     told = crowd.counted.told
     record_property("cases", sum(told.values()))
-    record_property("said", f"burst of 100: {dict(told)}, p95 of the answered {crowd.counted.at(0.95):.2f} s")
+    record_property(
+        "said",
+        f"burst of 100: {dict(told)}, p95 {crowd.counted.at(0.95):.2f} s, on a machine {slow:.1f} times slowed",
+    )
     assert told["wrong"] == 0
     assert told["answered"] + told["busy"] >= 100
-    assert crowd.counted.at(0.95) <= 5
+    assert crowd.counted.at(0.95) <= 5 * slow
     begun = time.monotonic()
     still_answers(home, 30)
-    assert time.monotonic() - begun <= 2
+    assert time.monotonic() - begun <= 2 * slow
 
 
 @pytest.mark.load
