@@ -40,8 +40,8 @@ class Placement:
 def place(precision: Precision = "auto", device: DeviceName = "auto") -> Placement:
     """Choose the device and the precision.
 
-    "auto" takes CUDA where present, and bf16 where the hardware multiplies it natively: on a processor with such units
-    it is twice as fast as fp32 and moves a report's vector less than any 8-bit path that was measured.
+    "auto" takes CUDA where present, and bf16 where the hardware multiplies it natively. 8-bit weights are never taken
+    here: they have to be made of a tower and measured first, see `models.registry.load_text_encoder`.
 
     Raises:
         TowerError: CUDA was asked for and is not there.

@@ -87,6 +87,9 @@ def load_text_encoder(
 ) -> TextEncoder:
     """Load a report-space tower by name, a trained one from its folder, or a published one from a hub folder.
 
+    Precision "auto" takes 8-bit weights on a CPU where `python -m training.quantize` made them of this very tower, and
+    found them as faithful as they have to be and faster than what is there otherwise.
+
     Raises:
         UnknownTower: neither a known name nor a folder with weights; the message lists the names.
         WeightsMissing, WeightsDamaged: the weights are absent or not what their manifest says.
