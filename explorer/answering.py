@@ -11,10 +11,12 @@ from explorer.errors import BadQuery
 from explorer.language.abbreviations import Expander
 from explorer.language.agreement import agreements
 from explorer.language.findings import FindingsReader
-from explorer.rankers import Ranker, WordRanker
+from explorer.rankers import DenseRanker, Ranker, WordRanker
 from explorer.store import ReportStore
 from explorer.types import Filters, Finding, Query, Scope, SearchResult
 from models.interfaces import EncoderInfo
+
+NOT_ALL = "Among so many reports only the likeliest are looked at: one of the nearest may be missing now and then."
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,11 @@ class Answering:
         self._most = most
         self._answers = Answers()
 
-    def by_vectors(self, asked: Question, info: EncoderInfo, ranker: Ranker) -> SearchResult:
+    def by_vectors(self, asked: Question, info: EncoderInfo, ranker: DenseRanker) -> SearchResult:
         """Answer by an encoder; what it falls short in is said. Raises BadQuery for a number of hits out of range."""
         notes = (f"{info.note[0].upper()}{info.note[1:]}.",) if info.note else ()
+        if not ranker.index.exact:
+            notes = (*notes, NOT_ALL)
         empty = SearchResult(
             asked.query, info.name, info.space, info.score, asked.store.info.name, asked.scope, (), 0.0, notes
         )

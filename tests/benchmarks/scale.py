@@ -207,23 +207,34 @@ def main() -> None:
     explorer = compose(Settings())
     real = np.array(explorer.vectors("pocket").vectors, np.float32)
     explorer.close()
-    rows = []
+    rows = earlier()
     for size in options.sizes:
         with TemporaryDirectory(dir=options.folder) as folder:
-            rows.append(measure(Path(folder), real, size))
-        sys.stdout.write(f"{rows[-1]}\n")
+            rows[size] = measure(Path(folder), real, size)
+        sys.stdout.write(f"{rows[size]}\n")
         sys.stdout.flush()
-        about = {
-            "date": datetime.now(UTC).date().isoformat(),
-            "dim": real.shape[1],
-            "noise": NOISE,
-            "cells_looked_into": coarse.LOOKED_INTO,
-            "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
-            "load_at_the_end": round(os.getloadavg()[0], 1),
-            "growth_exponent": round(growth(rows), 3) if len(rows) > 1 else None,
-            "sizes": [asdict(row) for row in rows],
-        }
-        RESULTS.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write(real.shape[1], [rows[one] for one in sorted(rows)])
+
+
+def earlier() -> dict[int, Measured]:
+    """Return what was measured before, by size: a size that is not measured again stays, with its day."""
+    if not RESULTS.is_file():
+        return {}
+    return {row["vectors"]: Measured(**row) for row in json.loads(RESULTS.read_text(encoding="utf-8"))["sizes"]}
+
+
+def write(dim: int, rows: list[Measured]) -> None:
+    about = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "dim": dim,
+        "noise": NOISE,
+        "queries": QUERIES,
+        "cells_looked_into": coarse.LOOKED_INTO,
+        "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
+        "growth_exponent": round(growth(rows), 3) if len(rows) > 1 else None,
+        "sizes": [asdict(row) for row in rows],
+    }
+    RESULTS.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -122,3 +122,19 @@ def test_a_file_that_differs_in_one_byte_is_never_given_to_its_reader(tmp_path, 
     with pytest.raises(Damaged):
         ReportIndex.open(tmp_path, KEY)
     assert read == []
+
+
+def test_an_answer_says_that_not_every_report_was_looked_at(few_are_many):
+    from types import SimpleNamespace
+
+    from explorer.answering import NOT_ALL, Answering, Question
+    from explorer.language.abbreviations import Expander
+    from explorer.types import Filters, Query
+    from models.interfaces import EncoderInfo
+
+    info = EncoderInfo("toy", "report", DIM, 64, "cosine", "fp32", "cpu", "r")
+    store = SimpleNamespace(info=SimpleNamespace(name="ours", sha256="0"))
+    asked = Question(Query(text="effusion"), store, "report", 5, Filters())
+    for exact, notes in ((True, ()), (False, (NOT_ALL,))):
+        ranker = SimpleNamespace(index=SimpleNamespace(exact=exact), rank=lambda query, k, filters: [])
+        assert Answering(Expander.open(), 100).by_vectors(asked, info, ranker).notes == notes
