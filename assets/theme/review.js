@@ -343,9 +343,10 @@
   let taken = null;
   const handOver = async (text) => {
     let name = "";
-    for (let start = 0; start < text.length && name !== null; start += PIECE) {
+    const letters = [...text]; // a sign of two halves is never cut
+    for (let start = 0; start < letters.length && name !== null; start += PIECE) {
       const reply = new Promise((resolve) => { taken = resolve; });
-      send({ act: "piece", name, text: text.slice(start, start + PIECE) });
+      send({ act: "piece", name, text: letters.slice(start, start + PIECE).join("") });
       name = await reply;
     }
     taken = null;
