@@ -9,6 +9,8 @@ from typing import Any
 from explorer.ui import render
 from explorer.ui.theme import QUIET
 
+STOPPED = "Stopped. Nothing was changed."
+
 STOPPED = render.notice("Stopped.")
 
 
@@ -39,3 +41,13 @@ def stoppable(events: Sequence[Any], button: Any, status: Any, failed: str) -> N
     script = f"(now) => now === {json.dumps(STOPPED)} ? now : {json.dumps(render.alert(failed))}"
     for event in events:
         event.failure(None, inputs=status, outputs=status, js=script, **QUIET)
+
+
+def ended(bridge: str, failed: str) -> str:
+    """Return the script that says why work ended early: Gradio calls it a failure too where a person stopped it.
+
+    `bridge` is the id of the element the work was asked through; its script says so in `data-stopped`.
+    """
+    stopped, broken = (json.dumps(line) for line in (render.told(STOPPED), render.alert(failed)))
+    asked = f"'#{bridge}[data-stopped=yes], #{bridge} [data-stopped=yes]'"
+    return f"() => document.querySelector({asked}) ? {stopped} : {broken}"

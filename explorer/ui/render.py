@@ -98,6 +98,11 @@ def notice(message: object) -> str:
     return f'<p class="status" role="status">{escape(message)}</p>'
 
 
+def told(line: str) -> str:
+    """Return a line of the page's own that is no error; nothing for no words."""
+    return f'<p class="status" role="status">{escape(line)}</p>' if line else ""
+
+
 def alert(message: object) -> str:
     """Return an error in place."""
     return f'<p class="status alert" role="alert">{escape(message)}</p>'

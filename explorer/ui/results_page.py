@@ -14,6 +14,7 @@ from explorer.corpora.openi import NAME as OPENI
 from explorer.errors import CxrError, NotPrepared
 from explorer.measuring import FOLDER, TASKS, measure
 from explorer.ui import render, results_html
+from explorer.ui.announce import STOPPED, ended
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import watch
 
@@ -25,8 +26,8 @@ Read = TypeVar("Read")
 
 
 SENDING = """
-window.addEventListener('cxr:measure', ({detail}) => trigger('select', detail));
-window.addEventListener('cxr:measure-stop', () => trigger('clear'));
+window.addEventListener('cxr:measure', ({detail}) => { element.dataset.stopped = ''; trigger('select', detail); });
+window.addEventListener('cxr:measure-stop', () => { element.dataset.stopped = 'yes'; trigger('clear'); });
 """
 TOLD = "watch('value', () => window.dispatchEvent(new Event('cxr:measured')))"
 FAILED = "The measurement ended before its time: the server is busy, or something failed inside it. Try again."
@@ -51,7 +52,7 @@ class ResultsPage:
         blocks.load(self.show, outputs=self.shown, **QUIET)
         parts = [self.status, self.shown]
         measured = self.bridge.select(self.again, outputs=parts, trigger_mode="once", concurrency_limit=1, **QUIET)
-        measured.failure(lambda: {self.status: render.alert(FAILED)}, outputs=parts, **QUIET)
+        measured.failure(None, outputs=[self.status], js=ended("again-bridge", FAILED), **QUIET)
         self.bridge.clear(self.stopped, outputs=parts, cancels=[measured], **QUIET)
 
     def again(self, event: gr.EventData) -> Iterator[Update]:
@@ -72,7 +73,7 @@ class ResultsPage:
 
     def stopped(self) -> Update:
         """Say that nothing is measured any more."""
-        return {self.status: '<p class="status" role="status">Stopped. Nothing was changed.</p>'}
+        return {self.status: render.told(STOPPED)}
 
     def show(self) -> str:
         """Return the page. A file that cannot be read is told in its place and hides no other."""

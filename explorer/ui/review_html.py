@@ -53,18 +53,13 @@ def waiting() -> str:
     return '<p class="status busy">Opening the reviews</p>'
 
 
-def said(line: str) -> str:
-    """Return a line of the page's own, nothing for no words."""
-    return f'<p class="status" role="status">{escape(line)}</p>' if line else ""
-
-
 def listing(listed: Sequence[Listed], form: str, *, door: bool) -> str:
     """Return the list of reviews; `form` makes a new one, "" where that is not possible."""
     rows = "".join(_listed(one, door=door) for one in listed)
     empty = "<p>There is no review yet.</p>" if not listed else ""
     lab = "" if door else '<button type="button" class="plain" data-do="lab">Error lab ›</button>'
     return (
-        f'<div class="desk"><section class="reviews"><div class="heading"><h2>Reviews</h2>{lab}</div>'
+        f'<div class="sheet"><section class="reviews"><div class="heading"><h2>Reviews</h2>{lab}</div>'
         '<p class="about">Reports from several models are '
         "ranked against the ground truth, without knowing which is whose.</p>"
         '<form data-form="sit"><label>Your name or initials <input name="reviewer" required autocomplete="off" '
@@ -246,7 +241,7 @@ def done(seat: Seat, review: Review, progress: Progress) -> str:
     flags = ", ".join(map(str, progress.flagged))
     discuss = f"<p>To be discussed: case {flags}.</p>" if flags else ""
     return (
-        f'<div class="desk end" data-end="{escape(json.dumps(told))}"><section><h2>{escape(review.title)}: all '
+        f'<div class="sheet end" data-end="{escape(json.dumps(told))}"><section><h2>{escape(review.title)}: all '
         f"{review.cases} cases done</h2><p>{progress.submitted} submitted, {progress.skipped} skipped.</p>{discuss}"
         "<p>You can go back and change any of them. Once you are told which report is whose, your answers are closed."
         "</p>"

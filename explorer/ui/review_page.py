@@ -22,6 +22,7 @@ from explorer.review.records import PRACTICE, read_answer
 from explorer.review.store import ReviewStore, Seat
 from explorer.review.summary import as_record, blinding_key, csv_text, ratings, summarise, table_c9
 from explorer.ui import render, review_html, review_tables
+from explorer.ui.announce import STOPPED, ended
 from explorer.ui.lab import LabDesk
 from explorer.ui.review_making import Maker
 from explorer.ui.theme import PLAIN, QUIET
@@ -32,8 +33,8 @@ REPLIED = (
 )
 SENDING = """
 window.addEventListener('cxr:review', ({detail}) => trigger('submit', detail));
-window.addEventListener('cxr:review-work', ({detail}) => trigger('select', detail));
-window.addEventListener('cxr:review-stop', () => trigger('clear'));
+window.addEventListener('cxr:review-work', ({detail}) => { element.dataset.stopped = ''; trigger('select', detail); });
+window.addEventListener('cxr:review-stop', () => { element.dataset.stopped = 'yes'; trigger('clear'); });
 window.dispatchEvent(new Event('cxr:review-ready'));
 """
 BUSY = "The review could not be reached: the server is busy, or something failed inside it. Nothing saved is lost."
@@ -67,7 +68,7 @@ class ReviewPage:
         answered.failure(lambda: {self.told: render.alert(BUSY)}, outputs=shown, **QUIET)
         if self._maker is not None:
             worked = self.bridge.select(self.work, outputs=shown, trigger_mode="once", concurrency_limit=1, **QUIET)
-            worked.failure(lambda: {self.told: render.alert(BUSY)}, outputs=shown, **QUIET)
+            worked.failure(None, outputs=[self.told], js=ended("review-bridge", BUSY), **QUIET)
             self.bridge.clear(self.stopped, outputs=shown, cancels=[worked], **QUIET)
 
     def answer(self, event: gr.EventData) -> Screen:
@@ -101,11 +102,11 @@ class ReviewPage:
             yield {self.told: render.alert(error), self.reply: self._said(refused=0)}
             return
         screen = done.screen or (self._shown(done.review) if done.review else self._list())
-        yield {self.stage: screen, self.told: review_html.said(done.said), self.reply: self._said(done=True)}
+        yield {self.stage: screen, self.told: render.told(done.said), self.reply: self._said(done=True)}
 
     def stopped(self) -> Screen:
         """Say that long work was stopped."""
-        return {self.told: review_html.said("Stopped."), self.reply: self._said(done=True)}
+        return {self.told: render.told(STOPPED), self.reply: self._said(done=True)}
 
     @property
     def _store(self) -> ReviewStore:
@@ -312,14 +313,15 @@ class ReviewPage:
     def _said(self, **parts: object) -> str:
         """Return a reply for the script of the page; no two are alike, or the browser would not notice the second."""
         self._replies += 1
-        return render.escape(json.dumps({**parts, "number": self._replies}))
+        told = json.dumps({**parts, "number": self._replies})
+        return f'<i data-reply="{render.escape(told)}"></i>'
 
 
 def _practised(ranks: tuple[int, ...]) -> str:
     meant = expected_ranks()
     places = ", ".join(f"Report {place} {rank}" for place, rank in enumerate(meant, 1))
     same = "Your ranks are the ones meant." if ranks == meant else "The order of the four errors would give:"
-    return review_html.said(f"{same} {places}. Now the cases that count.")
+    return render.told(f"{same} {places}. Now the cases that count.")
 
 
 def _seat(message: Message) -> Seat:

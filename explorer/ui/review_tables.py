@@ -45,7 +45,7 @@ def results(found: Summary, *, judges: str, door: bool) -> str:
     )
     people = "" if door else _people(found)
     return (
-        f'<div class="desk results"><section><h2>{escape(found.review.title)}</h2>'
+        f'<div class="sheet results"><section><h2>{escape(found.review.title)}</h2>'
         f'<p class="about">{escape(about(found))}</p><div class="does start">'
         f'<button type="button" class="plain" data-do="leave">‹ All reviews</button>{exports}</div>'
         f"{body(found)}</section>{judges}{people}</div>"

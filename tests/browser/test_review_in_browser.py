@@ -76,7 +76,7 @@ def people(browser):
         contexts.append(context)
         page = context.new_page()
         page.goto(address)
-        page.wait_for_selector("#review .desk, #review .case")
+        page.wait_for_selector("#review[data-stage]")  # the script has taken the first screen in
         return page
 
     yield person
@@ -84,7 +84,7 @@ def people(browser):
         context.close()
 
 
-def acting(page: Page, act, selector="#review .case, #review .desk"):
+def acting(page: Page, act, selector="#review .case, #review .sheet"):
     """Do something that brings another screen, and wait for it."""
     before = page.get_attribute("#review", "data-stage")
     act()
@@ -171,7 +171,7 @@ def test_two_reviewers_complete_three_cases_blindly_and_the_table_is_the_one_com
 
 def acting_reload(page: Page) -> None:
     page.reload()
-    page.wait_for_selector("#review .case")
+    page.wait_for_selector("#review[data-stage] .case")
 
 
 def pressed(page: Page) -> list[str]:
