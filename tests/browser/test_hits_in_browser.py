@@ -7,10 +7,12 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
+from explorer.settings import Settings
 from explorer.ui.launch import Door, closed_environment, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -46,7 +48,7 @@ CONTRAST = """() => {
 
 
 @contextmanager
-def served() -> Iterator[str]:
+def served(folder: Path) -> Iterator[str]:
     with closed_environment():
         from made_explorer import FakeExplorer
 
@@ -55,14 +57,15 @@ def served() -> Iterator[str]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        blocks = build_blocks(FakeExplorer())  # type: ignore[arg-type]
+        settings = Settings(cache=folder / "cache", data=folder / "data")
+        blocks = build_blocks(FakeExplorer(settings=settings))  # type: ignore[arg-type]
         yield serve(blocks, Door(port=port), upload_bytes=2**20, blocked=())
         blocks.close(verbose=False)
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served() as address:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(tmp_path_factory.mktemp("kept")) as address:
         yield address
 
 
@@ -342,15 +345,17 @@ def test_on_a_narrow_screen_the_column_is_a_sheet_that_gives_the_focus_back(page
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_an_answer_a_film_and_a_second_question_move_nothing_that_stands_above(page, width):
+def test_answers_and_the_way_back_move_nothing_that_stands_around_them(page, width):
     page.set_viewport_size({"width": width, "height": 844})
-    ask(page)
+    page.fill("#query textarea", NOTE)
+    page.wait_for_selector("#reading .reading")
     before = places(page)
     ask(page)
-    ask(page, "CM w/ mild pulm edema")
-    assert {part: place for part, place in places(page).items() if part != "results"} == {
-        part: place for part, place in before.items() if part != "results"
-    }
+    assert places(page) == before
+    with answer(page):
+        page.evaluate("dispatchEvent(new CustomEvent('cxr:do', { detail: { what: 'like', which: 'made-up:1037' } }))")
+    assert page.is_visible("#visited [data-act=undo]")
+    assert places(page) == before
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -407,5 +412,6 @@ def stage(page: Page) -> str:
 
 
 def places(page: Page) -> dict[str, dict[str, float]]:
+    page.evaluate("scrollTo(0, 0)")
     parts = {part: page.locator(f"#{part}").bounding_box() for part in ("top", "query", "side", "status", "results")}
-    return {part: {side: box[side] for side in ("x", "width")} for part, box in parts.items()}
+    return {part: {side: box[side] for side in ("x", "y", "width")} for part, box in parts.items()}
