@@ -26,11 +26,12 @@ from explorer.corpora import openi
 from explorer.corpora.sections import scope_text, without_redactions
 from explorer.corpora.split import in_split
 from explorer.language.labels import labels_of_codes
+from explorer.metrics.classification import aurocs, enough
 from explorer.types import Report, Scope
 from models.baselines import BertTower
-from models.checkpoint import digest_of, open_checkpoint, save_checkpoint
+from models.checkpoint import below, digest_of, open_checkpoint, save_checkpoint
 from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection
-from models.interfaces import SECTION_PROMPTS, EncoderInfo
+from models.interfaces import SECTION_PROMPTS, CxrError, EncoderInfo
 from models.precision import Placement, place
 from models.text import PairTokenizer, ReportTower, in_buckets
 from models.trained import open_report_tower
@@ -41,7 +42,9 @@ from training.command import RUNS, stage_command
 from training.datasets import SHARED_LABELS, SOURCES, Film, films, fingerprint, images_folder, label_matrix, pixels_of
 from training.embeddings import kept
 from training.film_features import features_of, seen_by
-from training.images import begin_images
+from training.films import FEWEST
+from training.finding_words import ASKED, TAUGHT, Sentences, directions, every_sentence
+from training.images import begin_images, stages_before
 from training.loop import LoopConfig, Run, Workers, train
 from training.losses import semantic_targets, soft_cross_entropy
 from training.recipe import load_recipe, names_a_table
@@ -60,6 +63,8 @@ class ClipRecipe:
     reports: int = 256  # reports a film is compared with
     temperature: float = 0.2  # of the label similarity that makes the targets
     label_weight: float = 1.0  # of the plain label loss beside the matching loss
+    naming_weight: float = 0.0  # of telling each finding by the sentences that affirm and deny it
+    taught: bool = False  # findings of films as the run of `training.films` in `start` tells them, not as labelled
     lr_vision: float = 3e-4
     lr_heads: float = 1e-3
     start: str = ""  # folder of a dual tower, or of a run of `training.films`, to go on from; "": ImageNet's weights
@@ -75,6 +80,8 @@ class SharedSpace(nn.Module):
         self.image = ImageSide(config)
         self.labels = nn.Linear(self.image.tower.width, len(SHARED_LABELS))  # helps training, is not shipped
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.naming_scale = nn.Parameter(torch.tensor(2.0))  # both help training, too
+        self.naming_bias = nn.Parameter(torch.full((len(SHARED_LABELS),), -1.5))
 
 
 class ClipStage:
@@ -97,6 +104,8 @@ class ClipStage:
         self.trained = SharedSpace(self.config).to(self._placement.device)
         begin_images(self.trained.image, recipe.start)
         self._features = self._seen() if recipe.lr_vision == 0 else None
+        self._taught = self._findings_told() if recipe.taught else None
+        self._sentences = {told: _sentence_vectors(told, *text) for told in (TAUGHT, ASKED)}
 
     def fingerprints(self) -> dict[str, str]:
         """Return what identifies the training data."""
@@ -124,19 +133,42 @@ class ClipStage:
         draw = np.random.default_rng((self._recipe.loop.seed, step))
         chosen = draw.choice(len(self._films), self._recipe.batch, replace=False)
         read = draw.choice(len(self._reports), self._recipe.reports, replace=False)
-        film_labels = self._on_device(label_matrix([self._films[row].labels for row in chosen], SHARED_LABELS))
+        view = draw.integers(self._recipe.views, size=len(chosen))
+        film_labels = self._labels_of(chosen, view)
         report_labels = self._on_device(label_matrix([self._reports[row] for row in read], SHARED_LABELS))
-        features = self._features_of(chosen, draw)
+        features = self._features_of(chosen, view)
         logits = self._logits(features, self._vectors[read])
         matching = _both_ways(logits, film_labels, report_labels, self._recipe.temperature)
         plain = F.binary_cross_entropy_with_logits(self.trained.labels(features).float(), film_labels)
-        return matching + self._recipe.label_weight * plain
+        named = F.binary_cross_entropy_with_logits(self._named(features, TAUGHT), film_labels)
+        return matching + self._recipe.label_weight * plain + self._recipe.naming_weight * named
 
-    def _features_of(self, chosen: np.ndarray, draw: np.random.Generator) -> Tensor:
+    def _named(self, features: Tensor, told: Sentences) -> Tensor:
+        """Return [b, labels] logits of findings, by the sentences that affirm and deny them."""
+        words = F.normalize(self.trained.projection(self._sentences[told]).float(), dim=-1)
+        films = F.normalize(self.trained.image.head(features).float(), dim=-1)
+        return self.trained.naming_scale.exp() * films @ directions(told, words).T + self.trained.naming_bias
+
+    def _labels_of(self, chosen: np.ndarray, view: np.ndarray) -> Tensor:
+        """Return [b, labels], 0 to 1: the findings of the chosen films."""
+        if self._taught is not None:
+            return self._taught[torch.from_numpy(view), chosen]
+        return self._on_device(label_matrix([self._films[row].labels for row in chosen], SHARED_LABELS))
+
+    @torch.no_grad()
+    def _findings_told(self) -> Tensor:
+        """Return [views, films, labels] chances, by the head that the films stage trained: smoother than labels."""
+        if self._features is None:
+            raise CxrError("Only a tower that stays as it is can teach. Set lr_vision to 0, or taught to false.")
+        head = below(open_checkpoint(Path(self._recipe.start) / "best").tensors(), "labels.1.")
+        logits = F.linear(self._features, *(self._on_device(head[part]) for part in ("weight", "bias")))
+        return logits.sigmoid()
+
+    def _features_of(self, chosen: np.ndarray, view: np.ndarray) -> Tensor:
         """Return the image tower's features [b, width] of the chosen films, each changed a little."""
         if self._features is None:
             return self.trained.image.tower(self._on_device(jittered(normalised(self._pixels[chosen]))))  # type: ignore[no-any-return]
-        return self._features[torch.from_numpy(draw.integers(self._recipe.views, size=len(chosen))), chosen]
+        return self._features[torch.from_numpy(view), chosen]
 
     def _seen(self) -> Tensor:
         """Return [views, films, width]: what an image tower that stays as it is sees, the first view unchanged."""
@@ -146,13 +178,22 @@ class ClipStage:
         return self._on_device(np.stack(views))
 
     def measure(self) -> dict[str, float]:
-        """Return how early reports that share a finding come, for the choosing patients' films."""
-        features = seen_by(self.trained.image.tower, self._choosing_pixels, self._placement)
-        scores = self._logits(self._on_device(features), self._pool_vectors).cpu().numpy()
+        """Return how early reports that share a finding come for the choosing patients' films, and AUROC by words.
+
+        The first figure, the mean of both, is the one to choose by.
+        """
+        features = self._on_device(seen_by(self.trained.image.tower, self._choosing_pixels, self._placement))
+        scores = self._logits(features, self._pool_vectors).cpu().numpy()
         relevant = shares_a_finding([film.labels for film in self._choosing], self._pool)
         ranked = np.take_along_axis(relevant, np.argsort(-scores, axis=1, kind="stable"), axis=1)
+        precision = float(np.mean([_average_precision(row) for row in ranked]))
+        flags = label_matrix([film.labels for film in self._choosing], SHARED_LABELS) > 0
+        told = enough(flags, max(1, min(FEWEST, len(flags) // 4)))
+        by_words = aurocs(self._named(features, ASKED).cpu().numpy()[:, told], flags[:, told])
         return {
-            "average precision": float(np.mean([_average_precision(row) for row in ranked])),
+            "mean": (precision + float(by_words.mean())) / 2,
+            "average precision": precision,
+            "AUROC by words": float(by_words.mean()),
             "precision@5": float(ranked[:, :5].mean()),
             "chance": float(relevant.mean()),
         }
@@ -218,6 +259,23 @@ def _report_vectors(
     return labels, torch.from_numpy(vectors).to(placement.device)
 
 
+@torch.no_grad()
+def _sentence_vectors(
+    told: Sentences,
+    tower: ReportTower | BertTower,
+    tokenizer: PairTokenizer,
+    _: EncoderInfo,
+    placement: Placement,
+) -> Tensor:
+    """Return the tower's vectors [n, d] of the sentences that name findings."""
+    texts = every_sentence(told)
+    pairs = tokenizer.pairs(texts, [SECTION_PROMPTS["report"]] * len(texts))
+    tower.eval().to(placement.device)
+    if isinstance(tower, ReportTower):
+        tower.decoder.to(placement.dtype)
+    return in_buckets(tower, pairs, placement.device, tokens_per_batch=4_096)
+
+
 def export(recipe: ClipRecipe, stage: ClipStage, run: Run, folder: Path) -> None:
     """Write the run's best weights as `models.registry` loads them: matrices fp16, everything small fp32."""
     best = open_checkpoint(run.folder / "best")
@@ -239,6 +297,7 @@ def export(recipe: ClipRecipe, stage: ClipStage, run: Run, folder: Path) -> None
         "recipe": asdict(recipe),
         "step": best.manifest["step"],
         "validation": best.manifest["measured"],
+        "stages": stages_before(recipe.start),
     }
     save_checkpoint(folder / "dual", tensors, about)
 

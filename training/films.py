@@ -108,7 +108,7 @@ class FilmsStage:
                 for part in np.array_split(self._choosing_pixels, max(1, len(self._choosing) // FILMS_AT_ONCE))
             ]
         flags = label_matrix([film.labels for film in self._choosing], SHARED_LABELS) > 0
-        told = enough(flags, min(FEWEST, len(flags) // 4))
+        told = enough(flags, max(1, min(FEWEST, len(flags) // 4)))
         figures = aurocs(torch.cat(rows).numpy()[:, told], flags[:, told])
         names = [f"AUROC {name}" for name, kept in zip(SHARED_LABELS, told, strict=True) if kept]
         return {"mean AUROC": float(figures.mean()), **dict(zip(names, figures.tolist(), strict=True))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from models.dual import ImageSide
 from models.interfaces import WeightsDamaged, WeightsMissing
 from models.packaged import EFFICIENTNETS, efficientnet
 from models.vision import VisionTower
+from training.loop import Run
 
 
 def begin_images(side: ImageSide, start: str) -> None:
@@ -40,6 +42,16 @@ def begin_tower(tower: VisionTower, start: str) -> None:
         tower.load_state_dict(below(open_checkpoint(Path(start) / "best").tensors(), "tower."))
     else:
         _fill(tower, _published(Path(start)), Path(start).name)
+
+
+def stages_before(start: str) -> list[dict[str, Any]]:
+    """Return what made the image tower that a stage starts from, the first run of `training.films` first."""
+    run = Run(Path(start))
+    if not start or not (run.folder / "best").is_dir():
+        return []
+    best = open_checkpoint(run.folder / "best")
+    about = run.about(best.manifest["step"], best.manifest["measured"])
+    return [*stages_before(about["recipe"].get("start", "")), about]
 
 
 def _published(file: Path) -> dict[str, Tensor]:

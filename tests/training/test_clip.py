@@ -128,7 +128,8 @@ def test_loss_and_gradient_are_pure_functions_of_weights_and_the_seeded_step(sta
 
 def test_figures_come_with_the_chance_to_compare_them_with(run):
     measured = open_checkpoint(run.folder / "best").manifest["measured"]
-    assert list(measured) == ["average precision", "precision@5", "chance"]
+    assert list(measured) == ["mean", "average precision", "AUROC by words", "precision@5", "chance"]
+    assert measured["mean"] == pytest.approx((measured["average precision"] + measured["AUROC by words"]) / 2)
     assert 0 < measured["chance"] < 0.6
     assert 0 <= measured["precision@5"] <= 1
 

@@ -6,34 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from explorer.language.labels import NO_FINDING
 from explorer.metrics.classification import aurocs, enough, mean_auroc
 from explorer.metrics.significance import Interval
-from models.interfaces import SECTION_PROMPTS, Dual, TextEncoder
+from models.interfaces import SECTION_PROMPTS, Dual
 from models.precision import Placement
 from models.vision import VisionConfig, VisionTower
 from training.datasets import SHARED_LABELS, Film, label_matrix
+from training.finding_words import ASKED, directions, every_sentence
 from training.images import begin_tower
 
-WORDS: Mapping[str, str] = {
-    "Cardiomegaly": "cardiomegaly",
-    "Lung Opacity": "pulmonary opacity",
-    "Lung Lesion": "pulmonary nodule or mass",
-    "Edema": "pulmonary edema",
-    "Consolidation": "consolidation",
-    "Pneumonia": "pneumonia",
-    "Atelectasis": "atelectasis",
-    "Pneumothorax": "pneumothorax",
-    "Pleural Effusion": "pleural effusion",
-    "Pleural Other": "pleural thickening",
-    "Emphysema": "emphysema",
-    "Fibrosis": "pulmonary fibrosis",
-    "Hernia": "hiatal hernia",
-}
-PRESENT = ("{}.", "There is {}.", "Findings consistent with {}.")
-ABSENT = ("No {}.", "There is no {}.", "No evidence of {}.")
-NORMAL = ("No acute cardiopulmonary abnormality.", "Normal chest.", "The lungs are clear. The heart is normal.")
 STRENGTHS = (1e-4, 1e-3, 1e-2)  # of the probe, weakest penalty last; the choosing patients choose
 
 
@@ -48,13 +31,9 @@ class Told:
 
 def zero_shot(dual: Dual, pixels: Sequence[np.ndarray]) -> np.ndarray:
     """Return [n, labels] scores of films: how much nearer they are to a finding's words than to its denial's."""
-    films = dual.image.encode(pixels)
-    towards = [_mean(dual.text, _filled(PRESENT, name)) for name in WORDS]
-    away = [_mean(dual.text, _filled(ABSENT, name)) for name in WORDS]
-    scores = films @ (np.stack(towards) - np.stack(away)).T  # [n, findings]
-    told = {name: scores[:, column] for column, name in enumerate(WORDS)}
-    told[NO_FINDING] = films @ (_mean(dual.text, NORMAL) - np.mean(towards, axis=0))
-    return np.stack([told[name] for name in SHARED_LABELS], axis=1)
+    vectors = torch.from_numpy(dual.text.encode(every_sentence(ASKED), SECTION_PROMPTS["report"]))
+    scores: np.ndarray = dual.image.encode(pixels) @ directions(ASKED, vectors).numpy().T
+    return scores
 
 
 def probe(features: Mapping[str, np.ndarray], shown: Mapping[str, Sequence[Film]]) -> np.ndarray:
@@ -107,13 +86,3 @@ def flags_of(shown: Sequence[Film]) -> np.ndarray:
     """Return [n, labels] bool."""
     flags: np.ndarray = label_matrix([film.labels for film in shown], SHARED_LABELS) > 0
     return flags
-
-
-def _filled(templates: Sequence[str], name: str) -> list[str]:
-    filled = [template.format(WORDS[name]) for template in templates]
-    return [text[0].upper() + text[1:] for text in filled]
-
-
-def _mean(text: TextEncoder, texts: Sequence[str]) -> np.ndarray:
-    mean: np.ndarray = text.encode(texts, SECTION_PROMPTS["report"]).mean(axis=0)
-    return mean

@@ -8,7 +8,8 @@ import pytest
 
 from models.interfaces import Dual, EncoderInfo
 from training.datasets import SHARED_LABELS, Film
-from training.tasks.film_findings import WORDS, probe, told, zero_shot
+from training.finding_words import ASKED, TAUGHT, WORDS, every_sentence
+from training.tasks.film_findings import probe, told, zero_shot
 from training.tasks.multimodal import _strata, has_the_same_findings
 
 INFO = EncoderInfo("toy", "image", len(WORDS) + 1, 9, "cosine", "fp32", "cpu", "r")
@@ -51,6 +52,11 @@ def test_a_film_is_told_by_the_words_it_is_near_to_and_far_from_their_denial():
 
 def test_every_label_that_films_and_reports_share_has_its_words():
     assert set(WORDS) | {"No Finding"} == set(SHARED_LABELS)
+
+
+def test_no_sentence_that_is_asked_by_was_taught():
+    assert not set(every_sentence(ASKED)) & set(every_sentence(TAUGHT))
+    assert "There is no pneumothorax." in every_sentence(ASKED)
 
 
 def test_labels_with_too_few_films_have_no_say():
