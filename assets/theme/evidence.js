@@ -98,10 +98,8 @@
     document.querySelector("#evidence-map")?.setAttribute("data-stale", "");
     ask(""); // so that the same hit can be asked for again
   });
-  document.addEventListener("focusin", (event) => {
-    const hit = event.target.closest("#results .hit[data-study]");
-    if (!hit || !document.querySelector("#film figure[data-film]")) return;
+  window.addEventListener("cxr:hit", ({ detail: study }) => {
     clearTimeout(asked);
-    asked = setTimeout(ask, WAIT, hit.dataset.study);
+    if (study && document.querySelector("#film figure[data-film]")) asked = setTimeout(ask, WAIT, study);
   });
 })();
