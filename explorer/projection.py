@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import selectors
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ CLUSTERS = (8, 12, 20)
 FEWEST = 5  # distinct texts below which there is nothing to draw
 
 _WHAT = "map"
+_BEAT = 0.5  # seconds without a step after which the last one is told again
 _PLACES, _CLUSTERS, _VECTORS, _ANSWER = "places.npy", "clusters.npy", "vectors.npy", "answer.json"
 _PROJECT = Path(__file__).resolve().parents[1]
 # The project comes last on the path: a folder in it must not be picked up in place of a library.
@@ -163,7 +165,7 @@ def _run(folder: Path, settings: MapSettings, progress: Progress) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd="/",
-        text=True,
+        bufsize=0,
         start_new_session=True,  # Ctrl-C in the terminal is ours to handle
     )
     try:
@@ -176,11 +178,30 @@ def _run(folder: Path, settings: MapSettings, progress: Progress) -> None:
         raise StoreError("The map could not be made: its process ended early. Make room in memory, and draw it again.")
 
 
-def _steps(lines: IO[str] | None) -> Iterator[tuple[float, str]]:
-    for line in lines or ():
-        share, _, what = line.strip().partition(" ")
-        with suppress(ValueError):  # a library that prints
-            yield float(share), what
+def _steps(lines: IO[bytes] | None) -> Iterator[tuple[float, str]]:
+    """Yield each step of the child; the last one again while none comes, so that whoever is told can end the work."""
+    last = (0.0, "Starting")
+    yield last
+    if lines is None:
+        return
+    with selectors.DefaultSelector() as ready:
+        ready.register(lines, selectors.EVENT_READ)
+        while True:
+            if ready.select(_BEAT):
+                line = lines.readline()
+                if not line:
+                    return
+                last = _step(line.decode("utf-8", "replace")) or last
+            yield last
+
+
+def _step(line: str) -> tuple[float, str] | None:
+    """Return a step as the child writes it; None for what a library prints."""
+    share, _, what = line.strip().partition(" ")
+    try:
+        return float(share), what
+    except ValueError:
+        return None
 
 
 def _either(values: tuple[float, ...]) -> str:

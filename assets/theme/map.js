@@ -61,9 +61,13 @@
   const emphasised = () => (state.selected.size ? state.selected : state.found.size ? state.found : null);
 
   // ---- drawing
-  const inView = (panel, row) => {
-    const { x, y } = panel.view ?? {};
-    return !x || (panel.x[row] >= x[0] && panel.x[row] <= x[1] && panel.y[row] >= y[0] && panel.y[row] <= y[1]);
+  // A little beyond the edges too: a map that is moved shows no blank margin until it is drawn again.
+  const beyond = ([low, high]) => [low - (high - low) / 4, high + (high - low) / 4];
+  const inView = (panel, rows) => {
+    if (!panel.view) return rows;
+    const [x0, x1] = beyond(panel.view.x);
+    const [y0, y1] = beyond(panel.view.y);
+    return rows.filter((row) => panel.x[row] >= x0 && panel.x[row] <= x1 && panel.y[row] >= y0 && panel.y[row] <= y1);
   };
 
   const density = (panel, rows) => {
@@ -150,9 +154,9 @@
 
   const draw = (panel, number) => {
     const rows = shownRows(panel);
-    const near = rows.filter((row) => inView(panel, row));
+    const near = cloud.ids.length > DENSE ? inView(panel, rows) : rows;
     const many = near.length > DENSE;
-    panel.traces = [...(many ? [density(panel, near)] : points(panel, rows)), ...overlays(panel, number)];
+    panel.traces = [...(many ? [density(panel, near)] : points(panel, near)), ...overlays(panel, number)];
     const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: true, showTips: false };
     return window.Plotly.react(panel.div, panel.traces, layout(panel), config).then(() => {
       if (!panel.div.dataset.hooked) hook(panel, number);
@@ -239,11 +243,9 @@
     stage.querySelectorAll(".tools button").forEach((button) => { button.ariaPressed = String(button.dataset.tool === tool); });
     if (cloud) cloud.panels.forEach((panel) => window.Plotly.relayout(panel.div, { dragmode: tool }));
   };
-  const fit = () => {
-    cloud?.panels.forEach((panel) => { panel.view = null; });
-    if (cloud) cloud.revision += "'";
-    drawAll();
-  };
+  const fit = () => cloud?.panels.forEach((panel) => {
+    window.Plotly.relayout(panel.div, { "xaxis.range": [...panel.reach.x], "yaxis.range": [...panel.reach.y] });
+  });
 
   // ---- hover card, legend, side
   const hideCard = () => { one(".cloud-card").hidden = true; };

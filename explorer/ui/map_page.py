@@ -17,7 +17,7 @@ from explorer.mapping import Cartographer, MapOrder, between
 from explorer.projection import CLUSTERS, FILMS, NEIGHBOURS, SPREADS, MapSettings
 from explorer.types import SCOPES, Query
 from explorer.ui import map_html, render
-from explorer.ui.announce import at_once
+from explorer.ui.announce import at_once, stoppable
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import Progress, watch
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 ALONE = "none"
 FAILED = "The map did not finish: the server is busy, or something failed inside it. Try again in a moment."
-STOPPED = "Stopped. Nothing of the map was kept; draw it again whenever you like."
 TAKE = "watch('value', () => window.cxrMap.take(props.value));"
 # The names of the events stand in quotes because Gradio looks for them in this text.
 WIRE = f"""
@@ -85,28 +84,20 @@ class MapPage:
         )
         with gr.Row(elem_id="map-acts"):
             self.draw = gr.Button("Draw the map", variant="primary", elem_id="map-draw")
-            self.stop = gr.Button("Stop", elem_id="map-stop", visible=False)
+            self.stop = gr.Button("Stop", elem_id="map-stop")
 
     def wire(self) -> None:
         """Connect the events to their answers. Drawing waits in a line of its own, and holds up no search."""
         options = [self.encoder, self.beside, self.corpus, self.scope, self.films]
         options += [self.neighbours, self.spread, self.clusters]
-        shown = [self.status, self.intro, self.cloud, self.said, self.drawn, self.draw, self.stop]
-        busy = {self.status: render.busy("Drawing the map"), self.stop: gr.update(visible=True)}
-        at_once(self.draw.click, {self.status: busy[self.status]})
+        shown = [self.status, self.intro, self.cloud, self.said, self.drawn]
+        at_once(self.draw.click, {self.status: render.busy("Drawing the map")})
         drawing = self.draw.click(
-            self.make, [self.asked, *options], shown, concurrency_limit=1, trigger_mode="once", **QUIET
+            self.make, [self.asked, *options], shown, concurrency_limit=1, trigger_mode="always_last", **QUIET
         )
-        at_once(drawing.failure, {self.status: render.alert(FAILED)})
-        self.stop.click(self.stopped, None, [self.status, self.draw, self.stop], cancels=[drawing], **QUIET)
+        stoppable([drawing], self.stop, self.status, FAILED)
         answer: dict[str, Any] = {"outputs": [self.status, self.said], "concurrency_limit": 4, **QUIET}
-        self.said.shown(
-            self.show,
-            [self.drawn, self.asked],
-            [self.status, self.intro, self.cloud, self.said, self.drawn],
-            concurrency_limit=4,
-            **QUIET,
-        )
+        self.said.shown(self.show, [self.drawn, self.asked], shown, concurrency_limit=4, **QUIET)
         self.said.choose(self.choose, self.drawn, **answer)
         self.said.pick(self.pick, self.drawn, **answer)
         self.said.seek(self.seek, self.drawn, trigger_mode="always_last", **answer)
@@ -114,15 +105,13 @@ class MapPage:
 
     def make(self, asked: Query | None, *options: object) -> Updates:
         """Draw the map that the settings ask for; stopped with the generator."""
-        yield {self.stop: gr.update(visible=True), self.draw: gr.update(visible=False)}
-        done = {self.stop: gr.update(visible=False), self.draw: gr.update(visible=True)}
         try:
             order = _order(*options)
             cloud = yield from watch(partial(self._draw, order), self._step)
         except CxrError as error:
-            yield {self.status: render.alert(error), **done}
+            yield {self.status: render.alert(error)}
             return
-        yield {**self._shown(order, cloud), **done}
+        yield self._shown(order, cloud)
         yield from self._told_query(order, cloud, asked)
 
     def show(self, drawn: MapOrder | None, asked: Query | None) -> Updates:
@@ -139,14 +128,6 @@ class MapPage:
         if drawn is None:
             yield self._shown(order, cloud)
         yield from self._told_query(order, cloud, asked)
-
-    def stopped(self) -> Update:
-        """Say that nothing was kept."""
-        return {
-            self.status: render.alert(STOPPED),
-            self.stop: gr.update(visible=False),
-            self.draw: gr.update(visible=True),
-        }
 
     def choose(self, drawn: MapOrder | None, sent: gr.EventData) -> Update:
         """Answer a lasso or a box: counts of findings, and the studies."""

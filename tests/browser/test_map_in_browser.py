@@ -309,6 +309,37 @@ def test_the_query_of_the_search_page_is_drawn_with_lines_to_its_hits(chart):
     assert lines == 3 * 10
 
 
+def test_a_map_that_was_moved_is_fitted_again(chart):
+    page = chart.draw().page
+    page.click("[data-tool=fit]")
+    before = chart.spot(0, 0)
+    page.mouse.move(*before)
+    page.mouse.down()
+    page.mouse.move(before[0] + 90, before[1] + 60, steps=6)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    assert chart.spot(0, 0) == pytest.approx((before[0] + 90, before[1] + 60), abs=3)
+    page.click("[data-tool=fit]")
+    page.wait_for_timeout(500)
+    assert chart.spot(0, 0) == pytest.approx(before, abs=3)
+
+
+def test_a_map_in_the_making_can_be_stopped_and_leaves_the_page_usable(chart, monkeypatch):
+    from explorer import projection
+
+    monkeypatch.setattr(projection, "_START", "import time; print('0.2 Laying out', flush=True); time.sleep(600)")
+    page = chart.page
+    page.click("#map-near label:has-text('50')")
+    page.click("#map-draw")
+    page.wait_for_selector("#map-status .busy:has-text('Laying out')", timeout=PATIENCE)
+    page.click("#map-stop")
+    page.wait_for_selector("#map-status .status:has-text('Stopped')", timeout=PATIENCE)
+    page.wait_for_timeout(2_000)
+    monkeypatch.setattr(projection, "_START", QUICK_MAP)
+    chart.draw()
+    page.wait_for_selector("#map-status .status:has-text('50 neighbours')", timeout=PATIENCE)
+
+
 def test_a_map_that_was_drawn_is_there_when_the_page_is_opened_again(chart):
     chart.draw()
     chart.page.goto(chart.page.url)

@@ -45,7 +45,9 @@ def test_a_map_is_made_once_and_opened_again(maps):
     told = []
     made = maps.make(KEY, vectors(), lambda what, share: told.append((what, share)))
     opened = maps.open(KEY)
-    assert told == [("Laying out", 0.5)]
+    assert told[0] == ("Starting", 0.0)
+    assert told[-1] == ("Laying out", 0.5)
+    assert all(what in ("Starting", "Laying out") for what, _ in told)
     assert opened.key == KEY
     assert np.array_equal(opened.places, made.places)
     assert np.linalg.norm(vectors(), axis=1) != pytest.approx(np.ones(8))
@@ -109,8 +111,12 @@ class Stopped(Exception):
 def test_a_map_that_is_stopped_ends_at_once_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(projection, "_START", QUICK.format(extra="time.sleep(60)"))
 
+    told = []
+
     def stop(what, share):
-        raise Stopped
+        told.append(what)
+        if told.count("Laying out") == 3:  # the child says it once and then nothing more
+            raise Stopped
 
     with pytest.raises(Stopped):
         Maps(tmp_path).make(KEY, vectors(), stop)
