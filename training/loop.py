@@ -159,9 +159,10 @@ class Run:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def about(self, step: int, measured: Mapping[str, float]) -> dict[str, Any]:
-        """Return what made the weights of a step: stage, recipe, data, code revision, and their validation figures."""
+        """Return what made the weights of a step: recipe, data, code, validation figures, the loss of every step."""
         made_of = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-        return {"run": self.folder.name, **made_of, "step": step, "validation": dict(measured)}
+        losses = [line["loss"] for line in self.curve() if "loss" in line]
+        return {"run": self.folder.name, **made_of, "step": step, "validation": dict(measured), "losses": losses}
 
     def save(self, step: int, tensors: Mapping[str, Tensor], best: float) -> None:
         """Save a state in a folder of its own, then drop the older ones."""
