@@ -53,7 +53,7 @@ def run(settings: Settings, door: Door) -> None:
         from explorer.ui.blocks import build_blocks  # after the first progress bar: it loads for seconds
 
         blocks = _served(build_blocks(explorer, api=door.api), settings, door)
-        threading.Thread(target=_prepare_films, args=(explorer,), daemon=True).start()
+        threading.Thread(target=_prepare_films, args=(explorer, stop), daemon=True).start()
         stop.wait()
         blocks.close(verbose=False)
         explorer.close()
@@ -85,10 +85,14 @@ def _served(blocks: gr.Blocks, settings: Settings, door: Door) -> gr.Blocks:
     return blocks
 
 
-def _prepare_films(explorer: Explorer) -> None:
+def _prepare_films(explorer: Explorer, stop: threading.Event) -> None:
     """Get ready for films while the page is already open; what goes wrong is told to whoever drops the first one."""
     with suppress(CxrError):
-        explorer.prepare("image")
+        try:
+            explorer.prepare("image")
+        except RuntimeError:  # Python starts no thread any more once it ends
+            if not stop.is_set():
+                raise
 
 
 def _parser() -> argparse.ArgumentParser:
