@@ -110,6 +110,7 @@ def test_any_bytes_behind_a_dicom_header_are_survived(noise: bytes) -> None:
 
 
 @pytest.mark.fuzz
+@pytest.mark.timeout(1_800)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", HERE)
 def test_thousands_of_damages_end_as_a_film_or_a_refusal(
@@ -122,6 +123,7 @@ def test_thousands_of_damages_end_as_a_film_or_a_refusal(
 
 
 @pytest.mark.fuzz
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("kind", SANDBOXED)
 def test_hundreds_of_damages_leave_the_app_as_it_was(
     kind: str, seeds: dict[str, bytes], record_property: Tally

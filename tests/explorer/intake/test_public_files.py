@@ -30,6 +30,7 @@ def test_every_twentieth_shipped_file_is_a_film_or_a_refusal() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 def test_every_shipped_file_is_a_film_or_a_refusal(record_property: Callable[[str, object], None]) -> None:
     files = shipped()
     assert len(files) > 200
