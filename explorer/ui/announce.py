@@ -10,8 +10,8 @@ from explorer.ui import render
 from explorer.ui.theme import QUIET
 
 STOPPED = "Stopped. Nothing was changed."
-
-STOPPED = render.notice("Stopped.")
+HALTED = render.notice("Stopped.")
+CLOSING = 10_000  # ms after which the end of a run has nothing to do with a stop any more
 
 
 def at_once(listen: Callable[..., object], shown: Mapping[Any, object]) -> None:
@@ -36,11 +36,14 @@ def stoppable(events: Sequence[Any], button: Any, status: Any, failed: str) -> N
         failed: what it says when one of them ends without an answer.
     """
     button.click(None, cancels=list(events), **QUIET)
-    at_once(button.click, {status: STOPPED})
-    # Gradio tells a run that was stopped as one that failed.
-    script = f"(now) => now === {json.dumps(STOPPED)} ? now : {json.dumps(render.alert(failed))}"
+    name, stopped = json.dumps(status.elem_id), json.dumps(HALTED)
+    told = f"() => {{ window.cxrStopped = {{ name: {name}, at: Date.now() }}; return {stopped}; }}"
+    button.click(None, outputs=status, js=told, **QUIET)
+    # Gradio tells a run that was stopped as one that failed, and after a last step that was on its way.
+    asked = f"window.cxrStopped?.name === {name} && Date.now() - window.cxrStopped.at < {CLOSING}"
+    script = f"() => {asked} ? {stopped} : {json.dumps(render.alert(failed))}"
     for event in events:
-        event.failure(None, inputs=status, outputs=status, js=script, **QUIET)
+        event.failure(None, outputs=status, js=script, **QUIET)
 
 
 def ended(bridge: str, failed: str) -> str:
