@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from explorer import measuring
+from explorer import measuring, results
 from explorer.errors import BadQuery, CxrError
 from explorer.measuring import FOLDER, measure
 from explorer.progress import silent
@@ -79,7 +77,7 @@ def test_only_known_tasks_and_some_encoder_are_measured(tmp_path, task, encoders
 def test_the_real_command_measures_task_2_by_words(tmp_path):
     folder = measure("2", ["bm25"], tmp_path, silent)
     found = json.loads((folder / "text.json").read_text())
-    shipped = json.loads((Path(sys.modules["explorer.results"].FOLDER) / "text.json").read_text())
+    shipped = json.loads((results.FOLDER / "text.json").read_text())
     wanted = {
         (row["part"], row["measure"]): row["value"]
         for row in shipped["rows"]
