@@ -285,3 +285,42 @@ def test_in_the_whole_app_a_review_is_made_and_no_message_names_an_encoder_befor
             page.click("#review [data-do=delete]")
             acting(page, lambda: page.click("#review [data-do=delete]"))
             assert "There is no review yet" in page.inner_text("#review")
+
+
+@pytest.fixture
+def whole(tmp_path):
+    with closed_environment():
+        from review_engine import ReviewedExplorer
+
+        from explorer.ui.blocks import build_blocks
+
+        settings = Settings(cache=tmp_path / "cache", data=tmp_path / "data")
+        with served(build_blocks(ReviewedExplorer(settings=settings))) as (address, _):  # type: ignore[arg-type]
+            yield address
+
+
+def test_a_set_brought_from_compare_becomes_a_review_of_its_queries(whole, people):
+    page = people(f"{whole}?show=review")
+    page.evaluate("""() => window.dispatchEvent(new CustomEvent("cxr:review-set", {detail: {
+        queries: ["small effusion", "sm R PTX"], rankers: ["base", "minilm"], k: 10}}))""")
+    page.wait_for_selector("#review [data-brought]")
+    assert page.locator("#review [name=encoder]:checked").evaluate_all("all => all.map(one => one.value)") == [
+        "base",
+        "minilm",
+    ]
+    acting(page, lambda: page.click("#review form[data-form=make] [type=submit]"), "#review .list li")
+    sit(page, "AB")
+    acting(page, lambda: page.keyboard.press("s"))
+    assert page.inner_text("#review [data-truth]") in ("small effusion", "sm R PTX")
+
+
+def test_the_error_lab_shows_margins_and_the_strip(whole, people):
+    page = people(f"{whole}?show=review")
+    acting(page, lambda: page.click("#review [data-do=lab]"), "#review .lab")
+    first = page.input_value("#review [name=findings]")
+    acting(page, lambda: page.click("#review [data-do=another]"), "#review .lab")
+    assert page.input_value("#review [name=findings]") != first
+    acting(page, lambda: page.click("#review button[value=strip]"), "#review td.share")
+    acting(page, lambda: page.click("#review button[value=margins]"), "#review td.margin")
+    assert page.locator("#review td.share").count() > 0
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
