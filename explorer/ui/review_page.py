@@ -28,9 +28,13 @@ from explorer.ui.review_making import Maker
 from explorer.ui.theme import PLAIN, QUIET
 
 STAGE_SHOWN = "watch('value', () => window.dispatchEvent(new Event('cxr:stage')))"
-REPLIED = (
-    "watch('value', () => window.dispatchEvent(new CustomEvent('cxr:reply', {detail: element.textContent.trim()})))"
-)
+REPLIED = """
+watch('value', () => {
+    const words = element.textContent; // Gradio writes a clock into it while it waits
+    const detail = words.slice(words.indexOf('{'), words.lastIndexOf('}') + 1);
+    window.dispatchEvent(new CustomEvent('cxr:reply', {detail}));
+});
+"""
 SENDING = """
 window.addEventListener('cxr:review', ({detail}) => trigger('submit', detail));
 window.addEventListener('cxr:review-work', ({detail}) => { element.dataset.stopped = ''; trigger('select', detail); });
@@ -313,8 +317,7 @@ class ReviewPage:
     def _said(self, **parts: object) -> str:
         """Return a reply for the script of the page; no two are alike, or the browser would not notice the second."""
         self._replies += 1
-        told = json.dumps({**parts, "number": self._replies})
-        return f'<i data-reply="{render.escape(told)}"></i>'
+        return render.escape(json.dumps({**parts, "number": self._replies}))
 
 
 def _practised(ranks: tuple[int, ...]) -> str:

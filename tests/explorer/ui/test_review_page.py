@@ -54,7 +54,7 @@ def case_of(shown, where="data-case"):
 
 
 def replied(shown):
-    return json.loads(unescape(shown["reply"].split('"')[1]))
+    return json.loads(unescape(shown["reply"]))
 
 
 def answer(page, case, seq=1, state="open", act="save", **parts):
