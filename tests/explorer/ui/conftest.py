@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 from made_explorer import FakeExplorer
 from made_results import write
+from ports import free_port
 
 from explorer.settings import Settings
 from explorer.ui.launch import Door, closed_environment, serve
@@ -41,9 +41,3 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         address = serve(blocks, door, upload_bytes=settings.limits.upload_bytes, blocked=(settings.cache, ASSETS))
         yield Served(address, uploads, explorer)
         blocks.close(verbose=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

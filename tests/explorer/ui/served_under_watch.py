@@ -24,8 +24,8 @@ def report(host: object) -> None:
 
 def main() -> None:
     sys.addaudithook(watch)
-    from conftest import ASSETS, free_port
     from made_explorer import FakeExplorer
+    from ports import free_port
 
     from explorer.settings import Settings
     from explorer.ui.launch import Door, closed_environment, serve
@@ -37,7 +37,7 @@ def main() -> None:
 
         settings = Settings(cache=Path(cache))
         blocks = build_blocks(FakeExplorer(settings=settings))
-        address = serve(blocks, Door(port=free_port()), upload_bytes=1_000, blocked=(settings.cache, ASSETS))
+        address = serve(blocks, Door(port=free_port()), upload_bytes=1_000, blocked=(settings.cache,))
         sys.stdout.write("served\n" if httpx.get(address).status_code == 200 else "not served\n")
         blocks.close(verbose=False)
 

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from conftest import free_port
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from made_engine import made_engine
+from ports import free_port
 
 from explorer.export import as_json
 from explorer.search import Explorer

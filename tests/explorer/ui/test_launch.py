@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import free_port
+from ports import free_port
 
 from explorer.ui.gate import HEADERS
 from explorer.ui.launch import OFFLINE, Door, Unguarded, closed_environment, serve
