@@ -57,7 +57,7 @@ def save_checkpoint(
         files: more files of the checkpoint, such as a tokenizer, by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f".*{_TEMPORARY}"):  # by a save that was killed
+    for left in (*folder.glob(f".*{_TEMPORARY}"), *folder.glob(f"{_TEMPORARY}*")):  # by a killed save; safetensors' own
         left.unlink(missing_ok=True)
     contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     write_atomically(folder / TENSORS, lambda target: save_file(contiguous, str(target)))
