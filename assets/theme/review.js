@@ -65,6 +65,23 @@
     again = setTimeout(() => { if (unsaved && told) { saved("not saved yet", true); save(action); } }, 5_000);
   };
 
+  // Of two answers of the server that cross, the browser can lose one: a screen is asked for when nothing is under way,
+  // and asked for again where none comes.
+  let awaited = 0;
+  const ask = (asked) => {
+    const latest = Date.now() + 2_000;
+    const go = () => {
+      if (unsaved && Date.now() < latest) { setTimeout(go, 15); return; }
+      unsaved = 0;
+      clearTimeout(again);
+      clearTimeout(awaited);
+      send(asked);
+      const { review, reviewer } = asked.seat;
+      awaited = setTimeout(() => send({ act: "sit", review, reviewer }), 6_000);
+    };
+    go();
+  };
+
   const change = (action, how) => { how(); draw(); save(action); };
 
   // Texts. Places in them are counted in characters, as the server counts, not in UTF-16 units.
@@ -166,14 +183,13 @@
       return;
     }
     const last = message("turn", { action });
-    unsaved = 0;
-    send({ ...last, answer: { ...last.answer, state } });
+    ask({ ...last, answer: { ...last.answer, state } });
   };
 
   const go = (number) => {
     const ending = root.querySelector("#review [data-end]");
     const { seat, last } = told ?? JSON.parse(ending.dataset.end);
-    send({ act: "go", seat, number: Math.max(0, Math.min(last, number)) });
+    ask({ act: "go", seat, number: Math.max(0, Math.min(last, number)) });
   };
 
   const acts = {
@@ -184,11 +200,11 @@
     leave: () => { forget(); told = null; send({ act: "open" }); },
     previous: () => go((told?.number ?? Infinity) - 1),
     next: () => go(told.number + 1),
-    undo: () => send(message("undo")),
+    undo: () => ask(message("undo")),
     skip: () => turn("skipped", "skip"),
     submit: () => turn("submitted", "submit"),
     flag: () => change("discuss", () => { answer.flagged = !answer.flagged; }),
-    reveal: () => send(message("reveal")),
+    reveal: () => ask(message("reveal")),
     critical: ({ dataset }) => critical(Number(dataset.at)),
     unmark: ({ dataset }) => change("unmark", () => answer.marks.splice(Number(dataset.at), 1)),
     finish: () => send({ act: "finish", seat: JSON.parse($("[data-end]").dataset.end).seat }),
@@ -292,6 +308,7 @@
   // What the server sends.
   window.addEventListener("cxr:stage", () => {
     shown = true;
+    clearTimeout(awaited);
     const box = $(".case");
     told = box ? JSON.parse(box.dataset.case) : null;
     unsaved = 0;
@@ -326,7 +343,7 @@
     if (!detail) return;
     const reply = JSON.parse(detail);
     if (reply.saved >= unsaved && "saved" in reply) { unsaved = 0; clearTimeout(again); saved("saved"); }
-    if ("refused" in reply) { clearTimeout(again); unsaved = 0; saved("not saved", true); busy(false); }
+    if ("refused" in reply) { clearTimeout(again); clearTimeout(awaited); unsaved = 0; saved("not saved", true); busy(false); }
     if (reply.done) busy(false);
     if ("held" in reply || "refused" in reply) taken?.(reply.held ?? null);
     if (reply.file) download(reply);
