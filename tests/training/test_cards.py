@@ -37,6 +37,8 @@ def test_a_card_holds_no_figure_of_another_tower():
 
 def test_the_shipped_tower_and_the_measured_file_make_a_card():
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
-    text = card("pocket", open_checkpoint(ASSETS / "pocket" / "text").manifest, rows, [])
-    assert text.count("- **pocket-text") == 2
+    manifest = open_checkpoint(ASSETS / "pocket" / "text").manifest
+    text = card("pocket", manifest, rows, [])
+    assert [stage["run"] for stage in manifest["stages"]] == ["pocket-mntp", "pocket-pairs", "pocket"]
+    assert all(f"- **{stage['run']}**: batch" in text for stage in manifest["stages"])
     assert "| 2 | unseen | recall@1 |" in text
