@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.interfaces import Dual, EncoderInfo, ImageEncoder, TextEncoder, Vectors
+from models.interfaces import Dual, EncoderInfo, FilmPatches, ImageEncoder, PatchEncoder, TextEncoder, Vectors
 
 MOST = 16  # queries in one run: as many as the server lets wait
 Item = TypeVar("Item")
@@ -120,6 +120,19 @@ class SharedFilms:
         return self._tower.encode(images)
 
 
+class SharedPlaces(SharedFilms):
+    """`SharedFilms` over a tower that tells places apart; a film's places are made for whoever asks, one by one."""
+
+    def __init__(self, tower: PatchEncoder) -> None:
+        super().__init__(tower)
+        self._places = tower
+
+    def patches(self, image: Film) -> FilmPatches:
+        """Encode the places of a grey film [h, w]."""
+        return self._places.patches(image)
+
+
 def shared(dual: Dual) -> Dual:
     """Let queries share the runs of both towers."""
-    return replace(dual, text=SharedTexts(dual.text), image=SharedFilms(dual.image))
+    films = SharedPlaces(dual.image) if isinstance(dual.image, PatchEncoder) else SharedFilms(dual.image)
+    return replace(dual, text=SharedTexts(dual.text), image=films)

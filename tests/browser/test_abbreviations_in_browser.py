@@ -105,7 +105,7 @@ def test_long_work_stops_when_told(page):
     page.press("#abbreviated textarea", "Enter")
     page.wait_for_selector("#moves-status progress[value]")
     page.click("#moves-stop")
-    page.wait_for_selector("#moves-status .status:not(.busy)", timeout=3_000)
+    page.wait_for_timeout(1_500)  # a last step may still have been on its way
     assert page.inner_text("#moves-status") == "Stopped."
     write(page)
     ask(page)  # the engine is free again

@@ -69,6 +69,7 @@ def test_the_film_is_windowed_and_inverted_without_the_server(reader):
     with reader.answer():
         reader.page.click("#example-film")
     reader.page.wait_for_selector("#film figure[data-drawn]")
+    reader.page.wait_for_selector("#film canvas.heat")  # evidence for the first hit is asked for by itself
     asked = []
     reader.page.on("request", lambda request: asked.append(request.url))
     pictures = [picture(reader.page)]

@@ -8,7 +8,7 @@ import pytest
 
 from explorer.batching import MOST, SharedFilms, SharedTexts, shared
 from explorer.errors import TowerError
-from models.interfaces import Dual, EncoderInfo
+from models.interfaces import Dual, EncoderInfo, FilmPatches, Frame, PatchEncoder
 
 INFO = EncoderInfo("toy", "report", 2, 64, "cosine", "fp32", "cpu", "r")
 
@@ -94,3 +94,23 @@ def test_both_towers_of_a_shared_space_are_shared_and_described():
     assert dual.image.info == dual.text.info == INFO
     assert dual.image.encode([film]).tolist() == [[12, 0]]
     assert dual.image.encode([film, film]).tolist() == [[12, 0], [12, 0]]
+
+
+class Places:
+    """An image tower that tells places apart."""
+
+    info = INFO
+
+    def encode(self, images):
+        return np.ones((len(images), 2), np.float32)
+
+    def patches(self, image):
+        return FilmPatches(np.full((1, 1, 2), image[0, 0], np.float32), Frame(0, 0, 1, 1))
+
+
+def test_a_shared_tower_still_tells_places_apart_and_one_that_never_could_does_not():
+    film = np.full((2, 2), 7, np.uint8)
+    able = shared(Dual(Toy(), Places())).image
+    assert isinstance(able, PatchEncoder)
+    assert able.patches(film).vectors.tolist() == [[[7, 7]]]
+    assert not isinstance(shared(Dual(Toy(), Toy())).image, PatchEncoder)
