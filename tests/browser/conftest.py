@@ -101,7 +101,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        pytest.skip("no Chromium on this machine")
+        pytest.fail("There is no Chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:
         # Chromium's own sandbox needs rights that a container's root has not.
         chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

@@ -17,8 +17,7 @@ BLOCK = re.compile(r"<!-- quickstart: begin -->\n```python\n(.*?)```\n<!-- quick
 @pytest.fixture
 def quickstart():
     found = BLOCK.search(README.read_text(encoding="utf-8"))
-    if found is None:
-        pytest.skip("the README has no quickstart block")
+    assert found is not None, "the README has no quickstart block"
     return compile(found[1], "README.md", "exec")
 
 
