@@ -263,6 +263,7 @@ def test_the_film_is_windowed_by_drag_zoomed_moved_flipped_and_reset(page):
         "window.drawn = 0; addEventListener('cxr:film-drawn', ({ detail }) => { drawn += detail.canvas.width > 9; })"
     )
     drop_film(page)
+    page.wait_for_selector("#film canvas.heat")  # the evidence for the first hit is asked for by itself, a moment later
     leave(page)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
