@@ -2,7 +2,7 @@
 
 text.json        Tasks 1–5, one figure a row            python -m training.evaluate
 multimodal.json  films → reports                        python -m training.evaluate
-paper.json       the paper's Table 3, transcribed       https://arxiv.org/abs/2509.15234
+paper.json       the paper's Table 3, transcribed       https://arxiv.org/abs/2509.15234 (more of it: explorer/paper.py)
 """
 
 from __future__ import annotations
@@ -216,17 +216,17 @@ def read_measured(folder: Path = FOLDER) -> Measured:
         Damaged: the file cannot be read, or its figures contradict each other.
         Foreign: it is not a file of `training.evaluate`.
     """
-    return _read(folder / "text.json", _measured)
+    return read_result(folder / "text.json", _measured)
 
 
 def read_films(folder: Path = FOLDER) -> tuple[FilmPart, ...]:
     """Read what was measured on films. Raises as `read_measured`."""
-    return _read(folder / "multimodal.json", _film_parts)
+    return read_result(folder / "multimodal.json", _film_parts)
 
 
 def read_paper(folder: Path = FOLDER) -> Paper:
     """Read the paper's figures. Raises as `read_measured`."""
-    return _read(folder / "paper.json", _paper)
+    return read_result(folder / "paper.json", _paper)
 
 
 def in_order(measures: Iterable[str]) -> tuple[str, ...]:
@@ -252,8 +252,11 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _read(path: Path, parse: Callable[[object], Read]) -> Read:
-    """Read one file. Every way in which its content can surprise `parse` means that it is another kind of file."""
+def read_result(path: Path, parse: Callable[[object], Read]) -> Read:
+    """Read one file. Every way in which its content can surprise `parse` means that it is another kind of file.
+
+    Raises as `read_measured`.
+    """
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise _foreign(path)
@@ -277,8 +280,8 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _measured(raw: object) -> Measured:
-    about = _fields(raw, ("corpus", "corpus_sha256", "split", "measured"))
-    lists = _lists(raw, ("encoders", "tasks", "rows", "comparisons"))
+    about = words_of(raw, ("corpus", "corpus_sha256", "split", "measured"))
+    lists = lists_of(raw, ("encoders", "tasks", "rows", "comparisons"))
     measured = Measured(
         about["corpus"],
         about["corpus_sha256"],
@@ -315,20 +318,20 @@ def _check(measured: Measured) -> None:
 def _film_parts(raw: object) -> tuple[FilmPart, ...]:
     if not isinstance(raw, list):
         raise TypeError
-    return tuple(_film_part(_object(row), part) for row in raw for part in _object(_object(row)["figures"]))
+    return tuple(_film_part(object_of(row), part) for row in raw for part in object_of(object_of(row)["figures"]))
 
 
 def _film_part(row: dict[str, object], part: str) -> FilmPart:
-    found = _object(_object(row["figures"])[part])
-    bounds = _object(found["precision@5"])
+    found = object_of(object_of(row["figures"])[part])
+    bounds = object_of(found["precision@5"])
     about = {"task": "multimodal", "part": part, "measure": "precision@5", "instruction": "", "shuffled": None}
     figure = _record(Figure, {**row, **found, **bounds, **about, "n": found["patients"], "value": bounds["mean"]})
     return _record(FilmPart, {**row, **found, "figure": figure})
 
 
 def _paper(raw: object) -> Paper:
-    about = _fields(raw, ("source", "why_not_the_same"))
-    lists = _lists(raw, ("notes", "rows"))
+    about = words_of(raw, ("source", "why_not_the_same"))
+    lists = lists_of(raw, ("notes", "rows"))
     notes = tuple(str(note) for note in lists["notes"])
     return Paper(about["source"], about["why_not_the_same"], notes, _records(PaperFigure, lists["rows"]))
 
@@ -339,7 +342,7 @@ def _records(kind: type[Record], raw: Sequence[object]) -> tuple[Record, ...]:
 
 def _record(kind: type[Record], raw: object) -> Record:
     """Return the record that `raw` describes. Fields it does not know are left out: newer files may have more."""
-    given = _object(raw)
+    given = object_of(raw)
     return kind(**{field.name: _value(given[field.name], str(field.type)) for field in fields(kind)})
 
 
@@ -349,16 +352,19 @@ def _value(value: object, kind: str) -> object:
     return value
 
 
-def _fields(raw: object, names: Sequence[str]) -> dict[str, str]:
-    return {name: str(_value(_object(raw)[name], "str")) for name in names}
+def words_of(raw: object, names: Sequence[str]) -> dict[str, str]:
+    """Return texts of a JSON object by their names. Raises KeyError, TypeError."""
+    return {name: str(_value(object_of(raw)[name], "str")) for name in names}
 
 
-def _lists(raw: object, names: Sequence[str]) -> dict[str, list[object]]:
-    found = {name: _object(raw)[name] for name in names}
+def lists_of(raw: object, names: Sequence[str]) -> dict[str, list[object]]:
+    """Return lists of a JSON object by their names. Raises KeyError, TypeError; what is no list is left out."""
+    found = {name: object_of(raw)[name] for name in names}
     return {name: value for name, value in found.items() if isinstance(value, list)}
 
 
-def _object(raw: object) -> dict[str, object]:
+def object_of(raw: object) -> dict[str, object]:
+    """Return a JSON object as it is. Raises TypeError for anything else."""
     if not isinstance(raw, dict):
         raise TypeError
     return raw

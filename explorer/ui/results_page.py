@@ -13,7 +13,8 @@ from explorer import results
 from explorer.corpora.openi import NAME as OPENI
 from explorer.errors import CxrError, NotPrepared
 from explorer.measuring import FOLDER, TASKS, measure
-from explorer.ui import render, results_html
+from explorer.paper import read_paper_tables
+from explorer.ui import paper_html, render, results_html
 from explorer.ui.announce import STOPPED, ended
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import watch
@@ -82,6 +83,7 @@ class ResultsPage:
             self._again(),
             self._section(results.read_films, results_html.films, ""),
             self._section(results.read_paper, results_html.paper, ""),
+            self._section(read_paper_tables, paper_html.tables, ""),
             results_html.comparable(),
         )
         return "".join(sections)
