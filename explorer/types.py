@@ -69,10 +69,13 @@ class Report:
 
 @dataclass(frozen=True)
 class QueryImage:
-    """A radiograph after intake. Holds no patient data: only pixels and what was done to them."""
+    """A radiograph after intake. Holds no patient data: only pixels and what was done to them.
 
-    pixels: NDArray[np.uint8]  # [h, w], default window applied, bright = dense
-    display: NDArray[np.uint16]  # [h, w], full range before the window, bright = dense
+    Two are equal if their digests are, and what is told of them.
+    """
+
+    pixels: NDArray[np.uint8] = field(compare=False)  # [h, w], default window applied, bright = dense
+    display: NDArray[np.uint16] = field(compare=False)  # [h, w], full range before the window, bright = dense
     window: tuple[float, float]  # default centre and width in units of `display`
     source: str  # "DICOM" | "PNG" | "JPEG"
     digest: str  # sha256 of the decoded pixels, for "same film as before"

@@ -14,7 +14,7 @@ def answer(query: Query) -> SearchResult:
 
 def film(value: int) -> QueryImage:
     pixels = np.full((2, 2), value, np.uint8)
-    return QueryImage(pixels, pixels.astype(np.uint16), (1.0, 2.0), "PNG", "d", ())
+    return QueryImage(pixels, pixels.astype(np.uint16), (1.0, 2.0), "PNG", f"digest of {value}", ())
 
 
 def test_a_question_asked_again_is_answered_with_its_own_query_and_the_time_it_took_now():

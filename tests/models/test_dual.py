@@ -169,3 +169,23 @@ def test_an_adapter_for_the_shared_space_is_folded_into_the_report_tower(trained
     after = tower.decoder.layers[0].self_attn.q_proj.weight
     assert torch.allclose(after - before, 0.5 * up @ down, atol=1e-5)
     assert np.abs(dual.text.encode(["Clear."]) - opened(checkpoint).text.encode(["Clear."])).max() > 1e-3
+
+
+def test_a_film_seen_with_its_head_passes_the_network_once_and_its_features_are_those_of_the_film():
+    side, passes = tiny_side(), []
+    side.tower.register_forward_hook(lambda *_: passes.append(1))
+    encoder = FilmEncoder(side, Viewing(48), tiny_info(0, dim=16), CPU)
+    film = FILMS[0].copy()
+    alone = encoder.headless().encode([film.copy()])
+    again = encoder.encode([film]), encoder.headless().encode([film]), encoder.encode([film])
+    assert len(passes) == 2
+    np.testing.assert_allclose(again[1], alone, atol=1e-6)
+    np.testing.assert_array_equal(again[0], again[2])
+
+
+def test_another_film_in_the_memory_of_the_first_is_another_film():
+    encoder = FilmEncoder(tiny_side(), Viewing(48), tiny_info(0, dim=16), CPU)
+    expected = [encoder.encode([film])[0] for film in FILMS]
+    for turn in range(3):
+        for film, vector in zip(FILMS, expected, strict=True):
+            np.testing.assert_allclose(encoder.encode([film + np.uint8(0)])[0], vector, atol=1e-6, err_msg=str(turn))

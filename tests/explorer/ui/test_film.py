@@ -56,3 +56,11 @@ def test_the_default_window_is_first_and_the_full_range_last():
 def test_a_flat_film_still_has_windows_of_some_width():
     windows = film.view(query_image(np.full((8, 8), 300, dtype=np.uint16))).windows
     assert min(window.width for window in windows) >= 1
+
+
+def test_the_windows_lie_at_the_percentiles_of_the_pixels():
+    grey = np.random.default_rng(3).integers(0, 4_000, (61, 47), dtype=np.uint16)
+    low, lung, half, high = np.percentile(grey, (0.5, 55, 45, 99.5))
+    _, of_lung, of_bone, _ = film.view(query_image(grey)).windows
+    assert of_lung == film.Window("2", "lung", pytest.approx((low + lung) / 2), pytest.approx(lung - low))
+    assert of_bone == film.Window("3", "bone", pytest.approx((half + high) / 2), pytest.approx(high - half))

@@ -19,6 +19,12 @@ def test_the_same_question_asked_again_in_the_same_way_counts_once():
     assert after(after(once, visit("b")), visit("a")) == (visit("a"), visit("b"), visit("a"))
 
 
+def test_another_film_is_another_question_and_the_same_film_again_is_not():
+    first, second = (Visit(Query(image=film(data)), WANTED) for data in (b"one", b"two"))
+    assert after((first,), second) == (first, second)
+    assert after((first,), Visit(Query(image=film(b"one")), WANTED)) == (first,)
+
+
 def test_only_the_last_fifty_questions_are_remembered():
     visited = ()
     for number in range(MOST + 5):
