@@ -148,6 +148,10 @@
     close: closeSheet,
     keys: keys["?"],
     like: keys.m,
+    onmap: () => {
+      window.dispatchEvent(new CustomEvent("cxr:place", { detail: selected.dataset.study }));
+      window.dispatchEvent(new CustomEvent("cxr:go", { detail: "map" }));
+    },
     undo: () => doing("undo"),
     unfilter: () => doing("unfilter"),
     csv: () => save("csv"),

@@ -230,6 +230,20 @@
     else side();
   };
   const pick = (row, panel) => send("pick", { row, panel });
+
+  // A study that another page wants to see here; it waits until there is a map.
+  let wanted = null;
+  const place = () => {
+    if (!cloud || wanted === null) return;
+    const row = cloud.ids.indexOf(wanted);
+    if (row >= 0) pick(row, 0);
+    else said(`${wanted} is not on this map, which shows another corpus.`);
+    wanted = null;
+  };
+  window.addEventListener("cxr:place", ({ detail: study }) => {
+    wanted = study;
+    place();
+  });
   const clear = () => {
     Object.assign(state, { selected: new Set(), found: new Set(), point: null, selection: null });
     role("seek").value = "";
@@ -329,8 +343,12 @@
     make("ol", { className: "studies near" }, ...point.near.map((near) => studyLine(near, `${near.score.toFixed(2)} ${point.score === "clip_raw" ? "inner product" : point.score}`))),
   ];
 
-  const side = () => {
-    const parts = [...(state.point ? pointPart(state.point) : []), ...(state.selection && state.selected.size ? selectionPart(state.selection) : [])];
+  const side = () => beside([
+    ...(state.point ? pointPart(state.point) : []),
+    ...(state.selection && state.selected.size ? selectionPart(state.selection) : []),
+  ]);
+  const said = (words) => beside([make("p", { className: "said", textContent: words })]);
+  const beside = (parts) => {
     const close = make("button", { type: "button", className: "plain close", textContent: "close" });
     close.dataset.tool = "clear";
     const place = one(".cloud-side");
@@ -433,6 +451,7 @@
     foundButton();
     const missed = early.splice(0);
     missed.forEach(([what, value]) => answers[what](value));
+    place();
     return drawAll();
   });
 

@@ -74,6 +74,7 @@ def _acts(report: Report) -> str:
     cite = f"{report.id} ({report.source}), {report.licence}"
     return (
         '<p class="acts"><button type="button" class="plain" data-act="like"><kbd>m</kbd> more like this</button>'
+        '<button type="button" class="plain" data-act="onmap">on the map</button>'
         f'<button type="button" class="plain" data-copy="{escape(whole)}"><kbd>c</kbd> copy report</button>'
         f'<button type="button" class="plain" data-copy="{escape(cite)}">cite</button></p>'
     )

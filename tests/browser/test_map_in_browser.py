@@ -309,6 +309,26 @@ def test_the_query_of_the_search_page_is_drawn_with_lines_to_its_hits(chart):
     assert lines == 3 * 10
 
 
+def test_a_hit_of_the_search_page_is_picked_out_on_the_map_also_where_none_is_drawn_yet(chart):
+    page = chart.page
+    page.click("#top nav a[data-page=search]")
+    page.fill("#query textarea", "sm R PTX")
+    page.press("#query textarea", "Enter")
+    page.wait_for_selector("#results .hit[aria-current]", timeout=PATIENCE)
+    first, second = (page.locator("#results .hit").nth(at).get_attribute("data-study") for at in (0, 1))
+    page.click("#why-box [data-act=onmap]")
+    assert page.get_attribute("html", "data-page") == "map"
+    if not page.locator("section.cloud[data-drawn]").count():
+        chart.draw()
+    chart.wait_for(first)
+    assert page.evaluate("document.querySelector('.cloud .plot').data.some((one) => one.name === 'picked')")
+
+    page.click("#top nav a[data-page=search]")
+    page.locator("#results .hit").nth(1).focus()
+    page.click("#why-box [data-act=onmap]")
+    chart.wait_for(second)
+
+
 def test_a_map_that_was_moved_is_fitted_again(chart):
     page = chart.draw().page
     page.click("[data-tool=fit]")
