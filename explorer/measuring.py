@@ -10,11 +10,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import IO
 
+from explorer.corpora.openi import NAME as OPENI
 from explorer.errors import BadQuery, CxrError
 from explorer.progress import Progress
 
@@ -27,16 +28,32 @@ TASKS = {  # as the command names them → in words, and how many parts it annou
     "4": ("Task 4: shorthand to the long form, and the same reports", 2),
     "5": ("Task 5: findings to the nearest findings", 1),
 }
+NEEDED: Mapping[str, tuple[str, ...]] = {  # task → sections it asks for; Task 4 has texts of its own
+    "1": ("findings",),
+    "2": ("findings", "impression"),
+    "3": ("findings", "impression"),
+    "5": ("findings",),
+}
 BEAT = 0.5  # seconds between two looks at whether somebody still waits
 _TOLD = "Task "
 
 
-def measure(task: str, encoders: Sequence[str], data: Path, progress: Progress) -> Path:
-    """Measure encoders on a task, and return the folder of the result file.
+def lacking(sections: Mapping[str, int]) -> Mapping[str, str]:
+    """Return the tasks that cannot be measured on a corpus → the section it has not, of its studies by section."""
+    return {
+        task: missing[0]
+        for task, needed in NEEDED.items()
+        if (missing := [one for one in needed if not sections.get(one)])
+    }
+
+
+def measure(task: str, encoders: Sequence[str], corpus: str, data: Path, progress: Progress) -> Path:
+    """Measure encoders on a task over a prepared corpus, and return the folder of the result file.
 
     Args:
         task: of `TASKS`.
         encoders: names, in the order of the table; the first is the one others are compared with.
+        corpus: its name; of Open-I the test split is the one the towers have not seen, of others that of their source.
         data: the data folder.
         progress: is told what is measured; what it raises ends the process.
 
@@ -51,6 +68,7 @@ def measure(task: str, encoders: Sequence[str], data: Path, progress: Progress) 
     with tempfile.TemporaryDirectory() as fresh:
         file = Path(fresh) / "text.json"
         command = [sys.executable, "-m", "training.evaluate", "--tasks", task, "--encoders", ",".join(encoders)]
+        command += [] if corpus == OPENI else ["--prepared", corpus]
         _run([*command, "--json", str(file)], TASKS[task][1] * len(encoders), progress)
         (folder / ".text.json").write_bytes(file.read_bytes())
     (folder / ".text.json").replace(folder / "text.json")

@@ -8,6 +8,10 @@ the README's tables. Films are those of the folder CXR_IMAGES; asked for togethe
 `multimodal.json` beside the named file. Films with their own reports, as of MIMIC-CXR, are those of `--corpus`:
 
     python -m training.evaluate --encoders llm2clip4cxr --tasks multimodal --corpus mimic-cxr --root DIR --json FILE
+
+Texts of another corpus than Open-I, as far as it has what a task asks for, are those prepared for the app:
+
+    python -m training.evaluate --encoders pocket,bm25 --tasks 2 --prepared mimic-cxr --json FILE
 """
 
 from __future__ import annotations
@@ -25,7 +29,9 @@ from typing import Any, get_args
 from explorer.corpora import READERS, openi
 from explorer.corpora.base import Corpus
 from explorer.corpora.split import Split
+from explorer.measuring import NEEDED
 from explorer.metrics.significance import approximate_randomisation, bootstrap, holm
+from explorer.settings import Settings
 from models.checkpoint import write_atomically
 from models.interfaces import CxrError
 from models.registry import load_text_encoder
@@ -33,14 +39,22 @@ from training import tables
 from training.datasets import images_folder
 from training.embeddings import CachedEncoder
 from training.paired_data import PairedCorpus
+from training.prepared import read_prepared
 from training.tasks.base import WORDS, Figure, Ranker, Task, dense, words
-from training.tasks.errors import erroneous_impressions
+from training.tasks.errors import ErrorTask, erroneous_impressions
 from training.tasks.multimodal import multimodal
-from training.tasks.nearest import nearest_findings
+from training.tasks.nearest import NearestTask, nearest_findings
 from training.tasks.notes import read_notes
 from training.tasks.paired import paired
-from training.tasks.retrieval import findings_to_impression, notes, prior_omitted, split_reports
-from training.tasks.stability import stability
+from training.tasks.retrieval import (
+    RetrievalTask,
+    findings_to_impression,
+    notes,
+    prior_omitted,
+    split_reports,
+    studies_with,
+)
+from training.tasks.stability import StabilityTask, stability
 
 FILMS = "multimodal"
 TASKS = ("1", "2", "3", "4", "5", FILMS)
@@ -55,7 +69,7 @@ def main() -> None:
     asked = _arguments()
     encoders, ids = (list(dict.fromkeys(given.split(","))) for given in (asked.encoders, asked.tasks))
     try:
-        for file, results in measure(encoders, ids, asked.split, asked.json, _pairs_asked(asked)):
+        for file, results in measure(encoders, ids, asked.split, asked.json, _pairs_asked(asked), asked.prepared):
             print(tables.listing(results) if isinstance(results, dict) else tables.films_tables(results))
             if file:
                 write(file, results)
@@ -72,11 +86,12 @@ def measure(
     split: Split,
     file: Path | None,
     pairs: PairedCorpus | None = None,
+    prepared: str = openi.NAME,
 ) -> Iterator[tuple[Path | None, Record | list[Record]]]:
     """Yield the results of the texts, then of the films, each with the file it belongs in, if any.
 
-    Raises CxrError before anything is measured: for an unknown task or encoder, films that are not there, or a file in
-    no folder.
+    Raises CxrError before anything is measured: for an unknown task or encoder, films that are not there, a file in no
+    folder, or a corpus that lacks what a task asks for.
     """
     if unknown := [name for name in ids if name not in TASKS]:
         raise CxrError(f"There is no task {unknown[0]!r}. Known: {', '.join(TASKS)}.")
@@ -85,12 +100,14 @@ def measure(
     if pairs is not None and list(ids) != [FILMS]:
         raise CxrError(f"Only --tasks {FILMS} is asked of another corpus. Leave --corpus out, or the other tasks.")
     if FILMS in ids and pairs is None:
+        if prepared != openi.NAME:
+            raise CxrError(f"The task {FILMS} asks for reports of Open-I. Leave it or --prepared out.")
         images_folder()
     if pairs is not None:
         yield file, paired(encoders, pairs, split, load_text_encoder(JUDGE))
         return
     rankers = [ranker(name) for name in encoders]
-    corpus = openi.read()
+    corpus = openi.read() if prepared == openi.NAME else read_prepared(Settings(), prepared)
     texts = [name for name in ids if name != FILMS]
     if texts:
         yield file, measured_texts(corpus, split, built(texts, corpus, split), rankers)
@@ -104,8 +121,10 @@ def ranker(name: str) -> Ranker:
 
 
 def built(ids: Sequence[str], corpus: Corpus, split: Split) -> list[Task]:
-    """Build the tasks on texts."""
-    tasks: list[Task] = []
+    """Build the tasks on texts. Raises CxrError for one that the corpus has no texts for."""
+    for name in ids:
+        _check_has(corpus, split, name)
+    tasks: list[RetrievalTask | ErrorTask | StabilityTask | NearestTask] = []
     for name in ids:
         match name:
             case "1":
@@ -118,7 +137,19 @@ def built(ids: Sequence[str], corpus: Corpus, split: Split) -> list[Task]:
                 tasks += [notes(read_notes()), stability(corpus, split, read_notes())]
             case "5":
                 tasks += [nearest_findings(corpus, split, CachedEncoder(load_text_encoder(JUDGE)))]
-    return tasks
+    asked: list[Task] = [task for task in tasks if task.parts]  # of Task 1 a corpus may have one half only
+    if not asked:
+        raise CxrError(f"Task {ids[0]} finds nothing to ask in the {split} split of {corpus.name}.")
+    return asked
+
+
+def _check_has(corpus: Corpus, split: Split, task: str) -> None:
+    """Raise CxrError unless two studies of the split have what a task asks for, and two others for it to be met by."""
+    sections = NEEDED.get(task, ())
+    for needed in (split, "train") if task == "5" else (split,):
+        if sections and len(studies_with(corpus, needed, *sections)) < 2:
+            what = " and ".join(sections)
+            raise CxrError(f"Task {task} needs studies with {what}; the {needed} split of {corpus.name} has too few.")
 
 
 def measured_texts(corpus: Corpus, split: Split, tasks: Sequence[Task], rankers: Sequence[Ranker]) -> Record:
@@ -249,6 +280,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", choices=sorted(READERS), help="of films with their own reports, for multimodal")
     parser.add_argument("--root", type=Path, metavar="DIR", help="where that corpus lies")
     parser.add_argument("--mapping", type=Path, metavar="FILE", help="for --corpus table: which column is which")
+    parser.add_argument("--prepared", default=openi.NAME, metavar="NAME", help="corpus whose texts are asked about")
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args()
 

@@ -90,7 +90,20 @@
     event.preventDefault();
     const data = new FormData(event.target);
     busy(true);
-    window.dispatchEvent(new CustomEvent("cxr:measure", { detail: { task: data.get("task"), encoders: data.getAll("encoder") } }));
+    const detail = { task: data.get("task"), corpus: data.get("corpus"), encoders: data.getAll("encoder") };
+    window.dispatchEvent(new CustomEvent("cxr:measure", { detail }));
+  });
+  // What a corpus has no texts for cannot be chosen, and a line says why.
+  document.addEventListener("change", ({ target }) => {
+    if (!target.matches("#measured .again [name=corpus]")) return;
+    const { form, value } = target;
+    const lacks = target.selectedOptions[0].dataset.lacks.split(" ");
+    const options = [...form.elements.task.options];
+    options.forEach((one) => { one.disabled = lacks.includes(one.value); });
+    const able = options.filter((one) => !one.disabled);
+    if (form.elements.task.selectedOptions[0]?.disabled) form.elements.task.value = able[0]?.value ?? "";
+    form.querySelector("[type=submit]").disabled = able.length === 0;
+    form.querySelectorAll(".lacks").forEach((one) => { one.hidden = one.dataset.of !== value; });
   });
   window.addEventListener("cxr:measured", () => {
     const status = document.querySelector("#again-status .status");

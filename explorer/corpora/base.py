@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from explorer.corpora.sections import SectionRule, scope_text
-from explorer.corpora.split import Split
+from explorer.corpora.split import Split, in_split
 from explorer.errors import CorpusMissing
 from explorer.types import Report
 
@@ -25,6 +25,11 @@ class Corpus:
     attribution: str  # the citation its owners ask for
     sha256: str  # over the source files, so that an index can tell whose vectors it holds
     reports: tuple[Report, ...]
+    splits: Mapping[str, Split] = field(default_factory=dict)  # study → split; empty for Open-I
+
+    def of(self, split: Split) -> tuple[Report, ...]:
+        """Return the reports of a split, as `in_split` does."""
+        return in_split(self.reports, split, self.splits)
 
 
 @dataclass(frozen=True)

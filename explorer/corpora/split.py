@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from explorer.corpora.sections import collapse
 from explorer.types import Report
 
 Split = Literal["train", "validation", "test"]
+OF_OPEN_I: Mapping[str, Split] = {}  # its study numbers decide
 
 
 def split_of(study: int) -> Split:
@@ -34,16 +35,23 @@ def study_number(report: Report) -> int:
     return int(report.id.partition(":")[2])
 
 
-def in_split(reports: Iterable[Report], split: Split) -> tuple[Report, ...]:
+def in_split(reports: Iterable[Report], split: Split, splits: Mapping[str, Split] = OF_OPEN_I) -> tuple[Report, ...]:
     """Return the reports of a split, in order.
 
-    A training study whose findings equal a test study's, white space aside, is dropped from training.
+    A training study whose findings equal a test study's, white space aside, is dropped from training. splits: study →
+    split, for a corpus other than Open-I; a study it does not name is in none.
     """
     reports = tuple(reports)
-    chosen = tuple(report for report in reports if split_of(study_number(report)) == split)
+
+    def of(wanted: Split) -> tuple[Report, ...]:
+        if splits:
+            return tuple(report for report in reports if splits.get(report.id) == wanted)
+        return tuple(report for report in reports if split_of(study_number(report)) == wanted)
+
+    chosen = of(split)
     if split != "train":
         return chosen
-    tested = {_findings(report) for report in reports if split_of(study_number(report)) == "test"} - {""}
+    tested = {_findings(report) for report in of("test")} - {""}
     return tuple(report for report in chosen if _findings(report) not in tested)
 
 

@@ -88,32 +88,6 @@ def own(results: Measured) -> str:
     return measured(results, "Measured on this machine")
 
 
-def again(tasks: Sequence[tuple[str, str]], encoders: Sequence[tuple[str, str]]) -> str:
-    """Return the form that measures a task again."""
-    options = "".join(f'<option value="{escape(name)}">{escape(words)}</option>' for name, words in tasks)
-    boxes = "".join(
-        f'<label title="{escape(label)}"><input type="checkbox" name="encoder" value="{escape(name)}"'
-        f"{' checked' if place < 2 else ''}> {escape(name)}</label>"
-        for place, (name, label) in enumerate(encoders)
-    )
-    return (
-        '<section class="again"><h2>Measure a task again</h2><p class="about">On the test split of the loaded '
-        f"corpus, by <code>{escape(MEASURE)}</code> in a process of its own. Minutes; longer the first time. It "
-        "stands above, apart, and replaces what was measured here before.</p>"
-        f'<form><label>Task <select name="task" autocomplete="off">{options}</select></label><fieldset '
-        f'aria-label="Encoders">{boxes}</fieldset><button type="submit">Measure</button>'
-        '<button type="button" data-stop hidden>Stop</button></form></section>'
-    )
-
-
-def only_open_i(corpus: str) -> str:
-    """Return why nothing can be measured again on another corpus."""
-    return (
-        '<section class="again"><h2>Measure a task again</h2><p class="about">The tasks are defined on the test '
-        f"split of Open-I, and {escape(corpus)} is loaded. Start the app with Open-I to measure.</p></section>"
-    )
-
-
 def comparable() -> str:
     """Return what may be set against what."""
     lines = "".join(f"<li>{escape(line)}</li>" for line in COMPARABLE)

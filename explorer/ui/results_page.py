@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import gradio as gr
 
 from explorer import results
-from explorer.corpora.openi import NAME as OPENI
-from explorer.errors import CxrError, NotPrepared
-from explorer.measuring import FOLDER, TASKS, measure
+from explorer.errors import BadQuery, CxrError, NotPrepared
+from explorer.measuring import FOLDER, TASKS, lacking, measure
 from explorer.paper import read_paper_tables
-from explorer.ui import paper_html, render, results_html
+from explorer.ui import again_html, paper_html, render, results_html
 from explorer.ui.announce import STOPPED, ended
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import watch
@@ -61,11 +60,12 @@ class ResultsPage:
         if self.explorer is None:
             return
         asked = event._data if isinstance(event._data, dict) else {}
-        given = asked.get("encoders")
+        given, task = asked.get("encoders"), str(asked.get("task"))
         able = [one.name for one in able_encoders(self.explorer)]
         chosen = [name for name in able if isinstance(given, list) and name in given]
         try:
-            work = partial(measure, str(asked.get("task")), chosen, self.explorer.settings.data)
+            corpus = _able_corpus(self.explorer, asked.get("corpus"), task)
+            work = partial(measure, task, chosen, corpus, self.explorer.settings.data)
             yield from watch(work, lambda what, share: {self.status: render.busy(what, share)})
         except CxrError as error:
             yield {self.status: render.alert(error)}
@@ -93,10 +93,9 @@ class ResultsPage:
         if self.explorer is None:
             return ""
         own = self._section(results.read_measured, results_html.own, "", self.explorer.settings.data / FOLDER)
-        if self.explorer.corpus.name != OPENI:
-            return own + results_html.only_open_i(self.explorer.corpus.title)
+        tasks = [(name, words) for name, (words, _) in TASKS.items()]
         encoders = [(one.name, one.label) for one in able_encoders(self.explorer)]
-        return own + results_html.again([(name, words) for name, (words, _) in TASKS.items()], encoders)
+        return own + again_html.again(again_html.Choices(tasks, self.explorer.corpora(), encoders))
 
     def _section(
         self, read: Callable[[Path], Read], shown: Callable[[Read], str], absent: str, folder: Path | None = None
@@ -112,3 +111,13 @@ class ResultsPage:
 def able_encoders(explorer: Explorer) -> list[RankerChoice]:
     """Return the ways to rank that the tasks on texts can be put to."""
     return [choice for choice in explorer.choices() if "text" in choice.kinds]
+
+
+def _able_corpus(explorer: Explorer, asked: object, task: str) -> str:
+    """Return the name of the corpus asked for. Raises BadQuery if there is none, or it has no texts for the task."""
+    for corpus in explorer.corpora():
+        if corpus.name == asked:
+            if missing := lacking(corpus.sections).get(task):
+                raise BadQuery(f"{corpus.title} has no {missing}: Task {task} cannot be measured on it.")
+            return corpus.name
+    raise BadQuery("Choose one of the prepared corpora.")

@@ -4,6 +4,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ SWITCH = """async (page) => {
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The app on the made-up engine and the result files of a folder."""
+def served(folder: Path, **parts: object) -> Iterator[str]:
+    """The app on the made-up engine, with other parts than its own, and the result files of a folder."""
     with closed_environment():
         from made_explorer import FakeExplorer
 
@@ -31,7 +32,7 @@ def served(folder: Path) -> Iterator[str]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        blocks = build_blocks(FakeExplorer(), folder)  # type: ignore[arg-type]
+        blocks = build_blocks(FakeExplorer(**parts), folder)  # type: ignore[arg-type]
         yield serve(blocks, Door(port=port), upload_bytes=2**20, blocked=())
         blocks.close(verbose=False)
 
@@ -161,4 +162,23 @@ def test_before_anything_is_measured_the_page_says_the_command(tmp_path, context
     with served(tmp_path) as address:
         page = opened(context, f"{address}?show=results")
         assert "python -m training.evaluate" in page.inner_text("#measured .empty")
-        assert page.locator("#measured .reported tbody tr").count() == 12
+        assert page.locator("#measured .reported").first.locator("tbody tr").count() == 12
+
+
+def test_a_task_that_the_chosen_corpus_has_no_texts_for_cannot_be_chosen_and_a_line_says_why(tmp_path, context):
+    from made_explorer import CORPUS
+
+    others = (replace(CORPUS, name="findings-alone", title="Findings alone", sections={"findings": 900}),)
+    with served(tmp_path, others=others) as address:
+        page = opened(context, f"{address}?show=results")
+        page.select_option("#measured .again [name=task]", "2")
+        page.select_option("#measured .again [name=corpus]", "findings-alone")
+        assert page.input_value("#measured .again [name=task]") == "1"
+        assert page.locator("#measured .again option:disabled").evaluate_all("all => all.map(one => one.value)") == [
+            "2",
+            "3",
+        ]
+        assert "Findings alone has no impression: Tasks 2 and 3" in page.inner_text("#measured .again .lacks")
+        page.select_option("#measured .again [name=corpus]", "made-up")
+        assert page.locator("#measured .again option:disabled").count() == 0
+        assert not page.is_visible("#measured .again .lacks")

@@ -7,7 +7,7 @@ import pytest
 
 from explorer import measuring, results
 from explorer.errors import BadQuery, CxrError
-from explorer.measuring import FOLDER, measure
+from explorer.measuring import FOLDER, lacking, measure
 from explorer.progress import silent
 from explorer.ui.work import Stopped
 
@@ -16,7 +16,7 @@ import sys, time
 sys.stderr.write("Task 2: one\\n"); sys.stderr.flush(); time.sleep({pause})
 sys.stderr.write("Task 2: two\\n"); sys.stderr.flush(); time.sleep({pause})
 if {fails}: sys.exit("The weights are not here.")
-open(sys.argv[sys.argv.index("--json") + 1], "w").write("[]")
+open(sys.argv[sys.argv.index("--json") + 1], "w").write(" ".join(sys.argv[1:]))
 """
 
 
@@ -38,10 +38,23 @@ def command(tmp_path, monkeypatch):
 def test_progress_says_what_is_measured_and_the_result_is_kept_apart(command, tmp_path):
     command()
     seen = []
-    folder = measure("2", ["one", "two"], tmp_path, lambda what, share: seen.append((what, share)))
+    folder = measure("2", ["one", "two"], "openi", tmp_path, lambda what, share: seen.append((what, share)))
     assert folder == tmp_path / FOLDER
     assert [path.name for path in folder.iterdir()] == ["text.json"]
     assert list(dict.fromkeys(seen))[-2:] == [("Task 2: one", 0.0), ("Task 2: two", 0.5)]
+
+
+@pytest.mark.parametrize(("corpus", "asked"), [("openi", False), ("padchest", True)])
+def test_another_corpus_than_open_i_is_asked_for_by_its_name(command, tmp_path, corpus, asked):
+    command(pause=0)
+    told = (measure("2", ["one"], corpus, tmp_path, silent) / "text.json").read_text()
+    assert ("--prepared padchest" in told) == asked
+
+
+def test_a_corpus_lacks_the_tasks_whose_sections_it_has_not():
+    assert lacking({"findings": 3_400, "impression": 3_900}) == {}
+    assert lacking({"findings": 3_400, "impression": 0}) == {"2": "impression", "3": "impression"}
+    assert lacking({"impression": 9}) == dict.fromkeys(("1", "2", "3", "5"), "findings")
 
 
 def test_stopping_ends_the_process_and_leaves_what_was_there(command, tmp_path):
@@ -55,7 +68,7 @@ def test_stopping_ends_the_process_and_leaves_what_was_there(command, tmp_path):
 
     begun = time.monotonic()
     with pytest.raises(Stopped):
-        measure("2", ["one"], tmp_path, tell)
+        measure("2", ["one"], "openi", tmp_path, tell)
     assert time.monotonic() - begun < 20
     assert (tmp_path / FOLDER / "text.json").read_text() == "before"
 
@@ -63,19 +76,19 @@ def test_stopping_ends_the_process_and_leaves_what_was_there(command, tmp_path):
 def test_a_command_that_fails_says_why_in_its_last_line(command, tmp_path):
     command(pause=0, fails=True)
     with pytest.raises(CxrError, match="The weights are not here"):
-        measure("2", ["one"], tmp_path, silent)
+        measure("2", ["one"], "openi", tmp_path, silent)
     assert not (tmp_path / FOLDER / "text.json").exists()
 
 
 @pytest.mark.parametrize(("task", "encoders"), [("6", ["one"]), ("multimodal", ["one"]), ("2", []), ("", ["one"])])
 def test_only_known_tasks_and_some_encoder_are_measured(tmp_path, task, encoders):
     with pytest.raises(BadQuery):
-        measure(task, encoders, tmp_path, silent)
+        measure(task, encoders, "openi", tmp_path, silent)
 
 
 @pytest.mark.slow
 def test_the_real_command_measures_task_2_by_words(tmp_path):
-    folder = measure("2", ["bm25"], tmp_path, silent)
+    folder = measure("2", ["bm25"], "openi", tmp_path, silent)
     found = json.loads((folder / "text.json").read_text())
     shipped = json.loads((results.FOLDER / "text.json").read_text())
     wanted = {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from explorer.corpora.base import Corpus
 from explorer.corpora.sections import has_words, without_redactions
-from explorer.corpora.split import Split, in_split
+from explorer.corpora.split import Split
 from explorer.language.variants import VariantMaker
 from explorer.metrics.retrieval import all_ranks, floor_at
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
@@ -120,8 +120,7 @@ def by_style(styles: NDArray[np.str_]) -> Parts:
 def studies_with(corpus: Corpus, split: Split, *sections: str) -> list[Mapping[str, str]]:
     """Return, of each study of a split that has all these sections, their text without redactions."""
     told = [
-        {name: without_redactions(report.sections.get(name, "")) for name in sections}
-        for report in in_split(corpus.reports, split)
+        {name: without_redactions(report.sections.get(name, "")) for name in sections} for report in corpus.of(split)
     ]
     return [texts for texts in told if all(map(has_words, texts.values()))]
 

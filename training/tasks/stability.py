@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from explorer.corpora.base import Corpus
 from explorer.corpora.sections import has_words, scope_text, without_redactions
-from explorer.corpora.split import Split, in_split
+from explorer.corpora.split import Split
 from explorer.language.agreement import agreements
 from explorer.language.findings import FindingsReader
 from explorer.metrics.overlap import bag_f1, off_diagonal_mean
@@ -94,7 +94,7 @@ def stability(corpus: Corpus, split: Split, read: Sequence[Note]) -> StabilityTa
     reader = FindingsReader.open()
     stated = [(note, [one for one in reader.read(note.long, "") if one.status != "uncertain"]) for note in read]
     asked = [(note, found) for note, found in stated if found]  # with a doubtful finding no report can agree
-    told = {without_redactions(scope_text(one.sections, "report")) for one in in_split(corpus.reports, split)}
+    told = {without_redactions(scope_text(one.sections, "report")) for one in corpus.of(split)}
     bank = tuple(sorted(filter(has_words, told)))
     reports = [reader.read(text, "") for text in bank]
     notes, findings = [note for note, _ in asked], [found for _, found in asked]

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import httpx
 import made_results
+import pytest
 from made_explorer import CORPUS
 
 from explorer import results
 from explorer.ui import results_page
 from explorer.ui.results_page import ResultsPage
 
-OPEN_I = replace(CORPUS, name="openi", title="Open-I")
+NO_IMPRESSIONS = replace(CORPUS, name="no-impressions", title="Findings alone", sections={"findings": 900})
 
 
 def test_everything_that_was_measured_is_shown(tmp_path):
@@ -60,34 +61,63 @@ def test_a_browser_that_opens_the_app_gets_the_tables(served):
     assert "Measured here" in events
 
 
-def test_a_task_measured_again_stands_apart_from_what_was_shipped(tmp_path, explorer, monkeypatch):
-    def measured(task, encoders, data, progress):
+@pytest.fixture
+def measuring(tmp_path, explorer, monkeypatch):
+    """A page whose measurements are made up, with the calls that reached them."""
+    calls = []
+
+    def measured(*asked):
+        *told, data, progress = asked
         progress("Task 2: pocket", 0.0)
-        assert (task, encoders) == ("2", ["pocket", "bm25"])
-        (data / "measured").mkdir(parents=True)
+        calls.append(told)
+        (data / "measured").mkdir(parents=True, exist_ok=True)
         return made_results.write(data / "measured")
 
     monkeypatch.setattr(results_page, "measure", measured)
     settings = replace(explorer.settings, data=tmp_path / "data")
-    page = ResultsPage(made_results.write(tmp_path), replace(explorer, settings=settings, corpus=OPEN_I))
+    page = ResultsPage(made_results.write(tmp_path), replace(explorer, settings=settings, others=(NO_IMPRESSIONS,)))
+    return page, calls
+
+
+def asked(page, task, corpus, encoders=("bm25", "pocket", "unheard-of")):
+    return list(page.again(SimpleNamespace(_data={"task": task, "corpus": corpus, "encoders": list(encoders)})))
+
+
+def test_a_task_measured_again_stands_apart_from_what_was_shipped(measuring):
+    page, calls = measuring
     assert "Measured on this machine" not in page.show()
-    asked = {"task": "2", "encoders": ["bm25", "pocket", "unheard-of"]}
-    *steps, last = page.again(SimpleNamespace(_data=asked))
+    *steps, last = asked(page, "2", "made-up")
     assert "Task 2: pocket" in steps[0][page.status]
+    assert calls == [["2", ["pocket", "bm25"], "made-up"]]
     shown = last[page.shown]
     assert shown.index("Measured here") < shown.index("Measured on this machine") < shown.index("Measure a task again")
 
 
-def test_what_cannot_be_measured_is_said(tmp_path, explorer):
+def test_any_prepared_corpus_is_measured_as_far_as_it_has_the_texts(measuring):
+    page, calls = measuring
+    (refused,) = asked(page, "2", "no-impressions")
+    assert "Findings alone has no impression: Task 2 cannot be measured on it." in refused[page.status]
+    asked(page, "5", "no-impressions")
+    assert calls == [["5", ["pocket", "bm25"], "no-impressions"]]
+
+
+@pytest.mark.parametrize(("task", "corpus"), [("9", "made-up"), ("2", "unheard-of"), ("2", None)])
+def test_what_cannot_be_measured_is_said(tmp_path, explorer, task, corpus):
     page = ResultsPage(tmp_path, replace(explorer, settings=replace(explorer.settings, data=tmp_path)))
-    (last,) = page.again(SimpleNamespace(_data={"task": "9", "encoders": ["pocket"]}))
+    (last,) = asked(page, task, corpus)
     assert 'role="alert"' in last[page.status]
 
 
-def test_another_corpus_than_open_i_is_not_measured_and_the_page_says_why(tmp_path, explorer):
-    shown = ResultsPage(tmp_path, explorer).show()
-    assert "The tasks are defined on the test split of Open-I, and Made-up reports is loaded" in shown
-    assert "<form" not in shown
+def test_beside_the_button_stands_what_a_corpus_cannot_do(tmp_path, explorer):
+    alone = ResultsPage(tmp_path, replace(explorer, corpus=NO_IMPRESSIONS)).show()
+    line = 'data-of="no-impressions">Findings alone has no impression: Tasks 2 and 3 cannot be measured on it.'
+    assert line in alone
+    assert '<option value="2" disabled>' in alone
+    assert '<option value="1" selected>' in alone
+    both = ResultsPage(tmp_path, replace(explorer, others=(NO_IMPRESSIONS,))).show()
+    assert 'data-of="no-impressions" hidden>' in both
+    assert 'data-lacks="2 3"' in both
+    assert '<option value="2" disabled>' not in both
 
 
 def test_the_page_says_what_may_be_compared(tmp_path):
