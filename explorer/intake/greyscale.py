@@ -187,8 +187,8 @@ def develop(
         lower, upper = FULL - upper, FULL - lower
     brightness = 1 - curve.brightness if inverted else curve.brightness
     return query_image(
-        np.rint(brightness * 255).astype(np.uint8)[codes],
-        np.rint(height).astype(np.uint16)[codes],
+        np.rint(brightness * 255).astype(np.uint8).take(codes),
+        np.rint(height).astype(np.uint16).take(codes),
         ((lower + upper) / 2, upper - lower),
         source,
         notes,

@@ -111,13 +111,18 @@ class SearchPage:
             self.results = gr.HTML(visit_html.welcome(), elem_id="results", js_on_load=RESULTS_SHOWN, **PLAIN)
 
     def wire(self, blocks: gr.Blocks) -> None:
-        """Connect the events to their answers. Those that need the engine share one line."""
+        """Connect the events to their answers. Those that need the engine share one line.
+
+        An event names only what it can change: Gradio builds every other part that it names anew at each step.
+        """
         options, visited = self.options.parts, self.visits
         self.evidence.wire(self.held, self.options.encoder, self.options.scope, self.options.corpus)
         film_parts = [self.film, self.film_acts, self.intake, self.drop, self.held]
-        shown = [self.status, self.results, self.query, self.footer, self.asked, self.visits, self.visited]
-        outputs = [*shown, *options, *film_parts]
-        on = partial(gr.on, outputs=outputs, trigger_mode="always_last", **QUIET, **ENGINE)
+        answer = [self.status, self.results, self.footer, self.asked, self.visits, self.visited, self.options.encoder]
+        answered = partial(gr.on, outputs=answer, trigger_mode="always_last", **QUIET, **ENGINE)
+        chosen = partial(answered, outputs=[*answer, self.query, *options[1:]])  # options[0] is the encoder
+        exemplified = partial(answered, outputs=[*answer, self.query])
+        filmed = partial(answered, outputs=[*answer, *film_parts])
         self.query.change(
             self.read_note,
             self.query,
@@ -134,21 +139,22 @@ class SearchPage:
         at_once(partial(gr.on, [*typed, *clicked, *changed]), {self.status: render.busy("Searching")})
         at_once(self.doing.select, {self.status: render.busy("Searching")})
         at_once(partial(gr.on, reading), {self.intake: render.busy("Reading the film")})
+        offered = [self.options.findings, self.options.without]
         events = [
-            on([blocks.load], self.introduce),
-            on(typed, self.ask_text, [self.query, visited, *options]),
-            *(on([button.click], self.ask_example, [button, visited, *options]) for button in self.examples),
-            on([self.drop.upload], self.ask_upload, [self.drop, visited, *options], preprocess=False),
-            on([self.example_film.click], self.ask_example_film, [visited, *options]),
-            on([self.by_film.click], self.ask_film, [self.held, visited, *options]),
-            on([self.by_both.click], self.ask_both, [self.query, self.held, self.weight, visited, *options]),
-            on([self.weight.release], self.weigh, [self.asked, self.weight, visited, *options]),
-            on([self.remove_film.click], self.forget_film, self.asked),
-            on(changed, self.ask_again, [self.asked, visited, *options]),
-            on([self.doing.select], self.do, [self.asked, visited, *options]),
+            answered([blocks.load], self.introduce, outputs=[self.status, self.footer, *offered]),
+            answered(typed, self.ask_text, [self.query, visited, *options]),
+            *(exemplified([one.click], self.ask_example, [one, visited, *options]) for one in self.examples),
+            filmed([self.drop.upload], self.ask_upload, [self.drop, visited, *options], preprocess=False),
+            filmed([self.example_film.click], self.ask_example_film, [visited, *options]),
+            answered([self.by_film.click], self.ask_film, [self.held, visited, *options]),
+            answered([self.by_both.click], self.ask_both, [self.query, self.held, self.weight, visited, *options]),
+            answered([self.weight.release], self.weigh, [self.asked, self.weight, visited, *options]),
+            filmed([self.remove_film.click], self.forget_film, self.asked),
+            answered(changed, self.ask_again, [self.asked, visited, *options]),
+            chosen([self.doing.select], self.do, [self.asked, visited, *options]),
         ]
         if self.options.corpus is not None:
-            on([self.options.corpus.input], self.offer_findings, self.options.corpus)
+            answered([self.options.corpus.input], self.offer_findings, self.options.corpus, outputs=offered)
         self._wire_stop(events)
 
     def _wire_stop(self, events: list[Any]) -> None:
@@ -190,9 +196,7 @@ class SearchPage:
 
     def ask_upload(self, record: Mapping[str, object] | None, visited: Visits, *options: object) -> Updates:
         """Answer a dropped file."""
-        data = upload.take(record)
-        yield {self.drop: None}
-        yield from self._read_and_ask(data, visited, options)
+        yield from self._read_and_ask(upload.take(record), visited, options)
 
     def ask_example_film(self, visited: Visits, *options: object) -> Updates:
         """Answer the example film, which goes the way of every other film."""
@@ -289,10 +293,11 @@ class SearchPage:
         try:
             image = self.explorer.read_image(data)
         except CxrError as error:
-            yield {self.intake: render.alert(error)}
+            yield {self.intake: render.alert(error), self.drop: None}
             return
         picture = film_html.film(film.view(image), image.notes)
-        yield {self.film: picture, self.film_acts: gr.Column(visible=True), self.intake: "", self.held: image}
+        seen = {self.film: picture, self.film_acts: gr.Column(visible=True), self.intake: "", self.held: image}
+        yield {**seen, self.drop: None}
         yield from self._ask(Query(image=image), visited, options)
 
     def _ask(self, query: Query, visited: Visits, options: tuple[object, ...]) -> Updates:
@@ -305,12 +310,12 @@ class SearchPage:
 
     def _answer(self, visit: Visit, visited: Visits) -> Updates:
         wanted = self._able(visit.query, visit.wanted)
-        yield {self.asked: visit.query}
+        asked = {self.asked: visit.query}
         try:
-            result, warning = yield from watch(partial(self._search, visit.query, wanted), self._step)
+            result, warning = yield from watch(partial(self._search, visit.query, wanted), partial(self._step, asked))
             described = self.explorer.describe(wanted.encoder)
         except CxrError as error:
-            yield {self.status: render.alert(error), self.results: ""}
+            yield {self.status: render.alert(error), self.results: "", **asked}
             return
         corpus = next(one for one in self.explorer.corpora() if one.name == result.corpus)
         known = visits.after(visited, replace(visit, wanted=wanted))
@@ -321,10 +326,11 @@ class SearchPage:
             self.footer: render.footer(corpus, described),
             self.visits: known,
             self.visited: visits.shown(known),
+            **asked,
         }
 
-    def _step(self, message: str, share: float) -> Update:
-        return {self.status: render.busy(message, share)}
+    def _step(self, asked: Update, message: str, share: float) -> Update:
+        return {self.status: render.busy(message, share), **asked}
 
     def _able(self, query: Query, wanted: Wanted) -> Wanted:
         """An encoder that cannot read this kind of query gives way to the first that can; the page shows it."""
