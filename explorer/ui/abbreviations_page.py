@@ -142,11 +142,12 @@ class AbbreviationsPage:
         gr.on(events, self.find, self.wanted, found, trigger_mode="always_last", **QUIET, **READING)
         self.more.click(self.find_more, [self.wanted, self.glossary_shown], found, **QUIET, **READING)
 
-    def read(self, text: str, moved: Mapping[str, Moved]) -> Update:
+    def read(self, text: str | None, moved: Mapping[str, Moved]) -> Update:
         """Show the note as read. Readings chosen before belonged to another note, and so did its reports."""
         update: Update = {self.chosen: {}}
+        note = text or ""  # None: nobody has typed into the box yet
         try:
-            update[self.note] = self._read(text, {}) if text.strip() else abbreviations_html.welcome()
+            update[self.note] = self._read(note, {}) if note.strip() else abbreviations_html.welcome()
         except CxrError as error:
             update[self.note] = render.alert(error)
         if moved:
@@ -227,11 +228,11 @@ class AbbreviationsPage:
             self.glossary_shown: shown,
         }
 
-    def _read(self, text: str, chosen: Chosen, opened: int | None = None) -> str:
+    def _read(self, text: str | None, chosen: Chosen, opened: int | None = None) -> str:
         return abbreviations_html.note(self._expanded(text, chosen), opened)
 
-    def _expanded(self, text: str, chosen: Chosen) -> Expansion:
-        return with_readings(self.explorer.expand(text), chosen)
+    def _expanded(self, text: str | None, chosen: Chosen) -> Expansion:
+        return with_readings(self.explorer.expand(text or ""), chosen)
 
     def _ask(
         self, text: str, chosen: Chosen, encoder: str, scope: object, corpus: str | None, known: Mapping[str, Moved]

@@ -146,12 +146,12 @@ class ComparePage:
         stoppable(one, self.stop, self.status, FAILED)
         stoppable([many], self.stop_set, self.set_status, FAILED)
 
-    def ask(self, text: str, rankers: Sequence[str], scope: object, k: object, corpus: str | None) -> Updates:
-        """Answer a query with every ranker, as typed and spelled out."""
+    def ask(self, text: str | None, rankers: Sequence[str], scope: object, k: object, corpus: str | None) -> Updates:
+        """Answer a query with every ranker, as typed and spelled out; None is that of a box nobody has typed into."""
         begun = time.perf_counter()
         try:
             wanted = Wanted.read(rankers, scope, k, corpus)
-            forms = yield from watch(partial(self._forms, text, wanted), partial(_step, self.status))
+            forms = yield from watch(partial(self._forms, text or "", wanted), partial(_step, self.status))
         except CxrError as error:
             yield {self.status: render.alert(error), self.answer: ""}
             return
@@ -185,12 +185,14 @@ class ComparePage:
         except CxrError as error:
             return {self.set_status: render.alert(error)}
 
-    def ask_set(self, pasted: str, rankers: Sequence[str], scope: object, k: object, corpus: str | None) -> Updates:
+    def ask_set(
+        self, pasted: str | None, rankers: Sequence[str], scope: object, k: object, corpus: str | None
+    ) -> Updates:
         """Ask every query of a set, and show those first on which the rankers disagree most."""
         done: list[Judged] = []
         drawn = 0
         try:
-            wanted, queries = Wanted.read(rankers, scope, k, corpus), read_queries(pasted)
+            wanted, queries = Wanted.read(rankers, scope, k, corpus), read_queries(pasted or "")
             work = partial(self._each, queries, wanted, done)
             with closing(watch(work, partial(_step, self.set_status))) as steps:
                 for update in steps:

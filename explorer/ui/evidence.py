@@ -48,11 +48,11 @@ class EvidencePanel:
         on([self.phrase.submit], self.towards_phrase, [self.phrase, *options])
         on([self.study.change], self.towards_study, [self.study, *options])
 
-    def towards_phrase(self, phrase: str, film: QueryImage | None, encoder: str, scope: str, corpus: str = "") -> str:
-        """Show where the film speaks for a phrase."""
-        if not phrase.strip():
-            return evidence_html.nothing_yet()
-        return self._towards(film, encoder, scope, corpus, study="", phrase=phrase.strip())
+    def towards_phrase(
+        self, phrase: str | None, film: QueryImage | None, encoder: str, scope: str, corpus: str = ""
+    ) -> str:
+        """Show where the film speaks for a phrase; None is that of a box nobody has typed into."""
+        return self._towards(film, encoder, scope, corpus, study="", phrase=(phrase or "").strip())
 
     def towards_study(self, study: str, film: QueryImage | None, encoder: str, scope: str, corpus: str = "") -> str:
         """Show where the film speaks for a hit; "" for none."""

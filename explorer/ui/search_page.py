@@ -178,10 +178,10 @@ class SearchPage:
         """Have the filters hold the findings of the corpus chosen."""
         yield self.options.offer(self.explorer.facets(corpus))
 
-    def read_note(self, text: str) -> str:
+    def read_note(self, text: str | None) -> str:
         """Show the short forms of the query box and what they mean there; a text that cannot be read shows nothing."""
         try:
-            return render.reading(self.explorer.expand(text))
+            return render.reading(self.explorer.expand(text or ""))
         except CxrError:
             return ""
 
@@ -221,8 +221,6 @@ class SearchPage:
         """Answer text and film again under another weight; nothing if they were not asked together."""
         if asked is not None and asked.kind == "both":
             yield from self._ask(replace(asked, weight=weight / 100), visited, options)
-        else:
-            yield {}
 
     def forget_film(self, asked: Query | None) -> Updates:
         """Drop the film from the page and from memory, and with it an answer it gave."""
@@ -240,14 +238,15 @@ class SearchPage:
 
     def do(self, event: gr.EventData, asked: Query | None, visited: Visits, *options: object) -> Updates:
         """Do what a person wants with a hit, with the questions of this visit, or with an address they opened."""
-        what, which = str(event._data.get("what")), str(event._data.get("which", ""))
+        sent = event._data if isinstance(event._data, dict) else {}
+        what, which = str(sent.get("what")), str(sent.get("which", ""))
         acts: dict[str, Callable[[], Updates]] = {
             "like": lambda: self._ask(Query(study=which), visited, options),
             "undo": lambda: self._undone(visited),
             "again": lambda: self._again(which, visited),
             "without": lambda: self._leave_out(which, asked, visited, options),
             "unfilter": lambda: self._changed(_unfiltered(options), asked, visited),
-            "restore": lambda: self._restored(which, str(event._data.get("text", "")), visited),
+            "restore": lambda: self._restored(which, str(sent.get("text", "")), visited),
         }
         try:
             yield from acts[what]() if what in acts else self._quiet()

@@ -74,6 +74,9 @@ def test_an_encoder_that_reads_no_films_leaves_the_film_to_one_that_does(panel):
 def test_without_a_film_or_a_phrase_nothing_is_asked(panel):
     assert panel.towards_study("made-up:1037", None, "pocket", "report") == evidence_html.nothing_yet()
     assert panel.towards_phrase("  ", film(), "pocket", "report") == evidence_html.nothing_yet()
+    assert panel.towards_phrase("effusion", None, "pocket", "report") == evidence_html.nothing_yet()
+    assert panel.towards_phrase(None, film(), "pocket", "report") == evidence_html.nothing_yet()
+    assert panel.towards_study(None, film(), "pocket", "report") == evidence_html.nothing_yet()
 
 
 def test_a_phrase_that_cannot_be_looked_for_is_refused_in_place(panel):
