@@ -97,7 +97,7 @@ def listener():
 
 @pytest.fixture
 def broken(monkeypatch):
-    """Where code of ours failed as it did not mean to: what a page sends is refused by Gradio, or by an error of ours."""
+    """Where code of ours failed as it was not meant to: Gradio, or an error of ours, refuses what makes no sense."""
     found = []
 
     def note():
