@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from explorer.corpora.sections import collapse
+from explorer.error_lab import borne_out
 from explorer.language.error_injection import Injector
 from explorer.language.findings import FindingsReader
 from explorer.language.labels import NO_FINDING, labels_of_codes
@@ -21,12 +22,14 @@ from explorer.language.sentences import sentences
 from explorer.language.shorthand import Shortener
 from explorer.types import Finding
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
+from training.made_errors import reserved_sentences, training_injector
 from training.made_notes import NoteMaker
+from training.made_reports import ReportMaker
 from training.texts import Told
 
-Family = Literal["summary", "search", "variant", "note", "indication", "status", "term"]
+Family = Literal["summary", "search", "variant", "note", "indication", "status", "term", "made"]
 LOOSE: frozenset[Family] = frozenset({"search"})  # normal studies answer one another here
-ERRORS = 2  # copies of a document with one error each, at most
+ERRORS = 3  # copies of a document with one error each, at most
 COMMON = 3  # studies that share an impression from which on it is always in the bank
 
 
@@ -54,6 +57,8 @@ class Mix:
     indication: float = 0.3
     status: float = 0.3
     term: float = 0.3
+    made: float = 0.0  # made findings and their impression, beside each study
+    again: float = 0.0  # a study whose impression is abnormal gives a second pair of findings and impression
     wrong: float = 0.5  # pairs with a hard negative, among those that can have one
     shorthand: float = 0.3  # findings asked in shorthand
     thinned: float = 0.5  # findings that lose some of their sentences without an abnormality
@@ -63,18 +68,27 @@ class PairMaker:
     """Makes pairs of studies told in every way. Holds tables only."""
 
     def __init__(
-        self, mix: Mix, reader: FindingsReader, injector: Injector, shortener: Shortener, notes: NoteMaker
+        self,
+        mix: Mix,
+        reader: FindingsReader,
+        injector: Injector,
+        shortener: Shortener,
+        notes: NoteMaker,
+        reports: ReportMaker,
     ) -> None:
         self._mix = mix
-        self._made = notes
+        self._notes = notes
+        self._reports = reports
         self._reader = reader
         self._injector = injector
         self._shorten = shortener.shorten
 
     @classmethod
     def open(cls, mix: Mix) -> PairMaker:
-        """Read the tables in `assets/lexicons/`; errors are drawn from the rows kept for training."""
-        return cls(mix, FindingsReader.open(), Injector.open("training"), Shortener.open(), NoteMaker.open())
+        """Read the tables in `assets/lexicons/`; no error is told in a sentence that an evaluation puts in."""
+        reserved = reserved_sentences()
+        injector, reports = training_injector(reserved), ReportMaker(reserved)
+        return cls(mix, FindingsReader.open(), injector, Shortener.open(), NoteMaker.open(), reports)
 
     def epoch(self, studies: Sequence[Told], seed: int, epoch: int) -> list[Pair]:
         """Return one epoch's pairs, shuffled."""
@@ -91,6 +105,8 @@ class PairMaker:
             (self._mix.indication, _indication),
             (self._mix.status, self._status),
             (self._mix.term, self._term),
+            (self._mix.made, self._report),
+            (self._mix.again, self._again),
         )
         made = (make(study, draw) for share, make in makers if draw.random() < share)
         return [pair for pair in made if pair is not None]
@@ -99,8 +115,18 @@ class PairMaker:
         if not (study.findings and study.impression):
             return None
         findings = self._roughened(study.findings, draw)
-        wrong = self._wrong(study.impression, draw)
+        wrong = self._wrong(study.impression, draw, study.findings)
         return _pair("summary", SUMMARY_INSTRUCTION, findings, study.impression, study, wrong)
+
+    def _again(self, study: Told, draw: np.random.Generator) -> Pair | None:
+        return self._summary(study, draw) if self._abnormal(study.impression) else None
+
+    def _report(self, study: Told, draw: np.random.Generator) -> Pair:
+        """Made findings → the made impression; of no study."""
+        made = self._reports.make(draw)
+        wrong = made.wrong if draw.random() < self._mix.wrong else ()
+        beside = f"made beside {study.id}"
+        return Pair("made", SUMMARY_INSTRUCTION, made.findings, made.impression, beside, False, wrong)
 
     def _search(self, study: Told, draw: np.random.Generator) -> Pair | None:
         if not study.report:
@@ -133,7 +159,7 @@ class PairMaker:
 
     def _term(self, study: Told, draw: np.random.Generator) -> Pair:
         """A note made from the lexicon → the same in full; of no study, so that it answers no other pair."""
-        note = self._made.make(draw)
+        note = self._notes.make(draw)
         wrong = note.wrong if draw.random() < self._mix.wrong else ()
         return Pair("term", SEARCH_INSTRUCTION, note.short, note.full, f"made beside {study.id}", False, wrong)
 
@@ -150,13 +176,15 @@ class PairMaker:
     def _maybe_short(self, text: str, share: float, draw: np.random.Generator) -> str:
         return self._shorten(text, draw) if draw.random() < share else text
 
-    def _wrong(self, text: str, draw: np.random.Generator) -> tuple[str, ...]:
+    def _wrong(self, text: str, draw: np.random.Generator, findings: str = "") -> tuple[str, ...]:
+        """Return copies with one error each; one that the study's findings bear out is none."""
         if draw.random() >= self._mix.wrong:
             return ()
-        return tuple(injected.text for injected in self._injector.several(text, ERRORS, draw))
+        told = [injected.text for injected in self._injector.several(text, ERRORS, draw)]
+        return tuple(one for one in told if not (findings and borne_out(one, text, findings, self._reader)))
 
-    def _abnormal(self, sentence: str) -> bool:
-        return any(finding.status != "absent" for finding in self._reader.read(sentence, ""))
+    def _abnormal(self, text: str) -> bool:
+        return any(one.status != "absent" and one.name != NO_FINDING for one in self._reader.read(text, ""))
 
 
 def _variant(study: Told, draw: np.random.Generator) -> Pair | None:

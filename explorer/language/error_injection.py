@@ -1,7 +1,8 @@
 """One error put into a report: the nine categories of the paper's Appendix A.2, each a function of text and draw.
 
 Used as hard negatives in training and as the wrong candidates of the 4-way test (Task 3). What is put in comes from
-`errors.tsv`, where training and testing have rows of their own, so that no wording is learnt as the mark of an error.
+`errors.tsv`, where choosing weights and testing them have rows of their own; training makes its own, in many wordings
+(`training/made_errors.py`), so that no wording is learnt as the mark of an error.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Category = Literal[
 ]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 PREFERRED: tuple[Category, ...] = CATEGORIES[:4]  # "prioritise non-device changes", Appendix A.2
-Use = Literal["training", "testing"]
+Use = Literal["choosing", "testing"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Injector:
 
     @classmethod
     def open(cls, use: Use) -> Injector:
-        """Read `errors.tsv`: its rows for training or for testing."""
+        """Read `errors.tsv`: its rows for choosing weights or for testing them."""
         rows: dict[str, dict[str, tuple[str, ...]]] = {}
         for row in table("errors.tsv"):
             if row["use"] in (use, "any"):

@@ -30,7 +30,7 @@ from explorer.types import Report
 
 REPORTS = 200
 SEED = 4096
-_USES: tuple[Use, ...] = ("training", "testing")
+_USES: tuple[Use, ...] = ("choosing", "testing")
 
 Claims = Counter[tuple[str, ...]]
 
@@ -137,7 +137,7 @@ def _anatomical_rates(rates: _Rates, text: str, told: str, splitter: Splitter) -
 
 
 def injection_rates(texts: Sequence[str], seed: int = SEED) -> tuple[Rate, ...]:
-    """Measure one error of each category, with the rows for training and those for testing, in each text."""
+    """Measure one error of each category, with the rows for choosing and those for testing, in each text."""
     reader = FindingsReader.open()
     rates = _Rates()
     for use in _USES:

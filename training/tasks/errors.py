@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from explorer.corpora.base import Corpus
 from explorer.corpora.split import Split
 from explorer.error_lab import borne_out
-from explorer.language.error_injection import CATEGORIES, Injected, Injector
+from explorer.language.error_injection import CATEGORIES, Injected, Injector, Use
 from explorer.language.findings import FindingsReader
 from explorer.metrics.choice import Choices, choices
 from explorer.metrics.retrieval import Scores
@@ -63,12 +63,18 @@ class ErrorTask:
         return [Figure(category, "pairwise accuracy", found[:, None], 0.5, float(blind.mean()), shuffled)]
 
 
-def erroneous_impressions(corpus: Corpus, split: Split) -> ErrorTask:
-    """Build Task 3; studies whose impression takes fewer than three errors are left out."""
+def erroneous_impressions(corpus: Corpus, split: Split, use: Use = "testing", seed: int = SEED) -> ErrorTask:
+    """Build Task 3; studies whose impression takes fewer than three errors are left out.
+
+    Args:
+        corpus, split: whose studies are asked.
+        use: which rows of `errors.tsv` the errors are made of.
+        seed: of the draw of errors.
+    """
     studies = studies_with(corpus, split, "findings", "impression")
-    injector, reader = Injector.open("testing"), FindingsReader.open()
+    injector, reader = Injector.open(use), FindingsReader.open()
     drawn = [
-        _errors(study["findings"], study["impression"], injector, reader, np.random.default_rng((SEED, number)))
+        _errors(study["findings"], study["impression"], injector, reader, np.random.default_rng((seed, number)))
         for number, study in enumerate(studies)
     ]
     asked = [number for number, errors in enumerate(drawn) if len(errors) == ERRORS]

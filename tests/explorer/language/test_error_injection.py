@@ -15,14 +15,14 @@ from explorer.language.phrases import table
 from explorer.language.sentences import sentences
 
 READER = FindingsReader.open()
-TRAINING, TESTING = Injector.open("training"), Injector.open("testing")
+CHOOSING, TESTING = Injector.open("choosing"), Injector.open("testing")
 REPORT = (
     "Small right pleural effusion. The heart is moderately enlarged. No pneumothorax. A 4.5 cm mass in the left upper "
     "lobe. Left PICC line with its tip in the superior vena cava.\n1. Right effusion. 2. No acute fracture."
 )
 
 
-def told(text: str, category: Category, count: int = 40, injector: Injector = TRAINING) -> set[str]:
+def told(text: str, category: Category, count: int = 40, injector: Injector = CHOOSING) -> set[str]:
     made = (injector.inject(text, category, np.random.default_rng(seed)) for seed in range(count))
     return {one.text for one in made if one is not None}
 
@@ -123,7 +123,7 @@ def test_an_added_device_is_of_a_kind_not_there():
     assert not any("PICC" in changed(REPORT, text)[1][0] for text in told(REPORT, "add medical device", 60, TESTING))
 
 
-@pytest.mark.parametrize("injector", [TRAINING, TESTING])
+@pytest.mark.parametrize("injector", [CHOOSING, TESTING])
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_one_sentence_differs_and_the_span_is_what_was_put_in(injector: Injector, category: Category):
     for seed in range(15):
@@ -142,26 +142,26 @@ def test_one_sentence_differs_and_the_span_is_what_was_put_in(injector: Injector
 
 def test_the_same_draw_makes_the_same_error():
     for category in CATEGORIES:
-        one, two = (TRAINING.inject(REPORT, category, np.random.default_rng(9)) for _ in range(2))
+        one, two = (CHOOSING.inject(REPORT, category, np.random.default_rng(9)) for _ in range(2))
         assert one == two
 
 
 def test_several_errors_are_of_different_categories_the_first_four_before_the_others():
-    made = TRAINING.several(REPORT, 3, np.random.default_rng(0))
+    made = CHOOSING.several(REPORT, 3, np.random.default_rng(0))
     assert len(made) == len({one.category for one in made}) == 3
     assert {one.category for one in made} <= set(PREFERRED)
-    normal = TRAINING.several("Clear lungs. Normal heart.", 3, np.random.default_rng(0))
+    normal = CHOOSING.several("Clear lungs. Normal heart.", 3, np.random.default_rng(0))
     assert len(normal) == 3
     assert normal[0].category == "false prediction"
 
 
-def test_no_wording_is_used_both_in_training_and_in_testing():
-    uses: dict[str, set[tuple[str, str]]] = {"training": set(), "testing": set(), "any": set()}
+def test_no_wording_is_used_both_in_choosing_and_in_testing():
+    uses: dict[str, set[tuple[str, str]]] = {"choosing": set(), "testing": set(), "any": set()}
     for row in table("errors.tsv"):
         uses[row["use"]].add((row["category"], row["text"].lower()))
     assert {category for category, _ in uses["any"]} == {"noun"}
-    assert uses["training"].isdisjoint(uses["testing"])
-    assert len(uses["training"]) >= 50
+    assert uses["choosing"].isdisjoint(uses["testing"])
+    assert len(uses["choosing"]) >= 50
     assert len(uses["testing"]) >= 50
 
 
