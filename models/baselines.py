@@ -27,7 +27,7 @@ from models.checkpoint import Checkpoint, below, digest_of, fill, own_base, sha2
 from models.hub import HubFolder, open_hub_folder
 from models.interfaces import EncoderInfo, Vectors, WeightsDamaged
 from models.packaged import TOKENIZER, minilm, minilm_tensors
-from models.pooling import Pooling, PoolingMode
+from models.pooling import Pooling, PoolingMode, Whitening
 from models.precision import Home, Placement
 from models.text import Batch, PairTokenizer, TokenPair, TowerConfig, in_buckets, merge_lora, tower_config
 
@@ -51,22 +51,36 @@ NORM = {"gamma": "weight", "beta": "bias"}
 
 
 class BertTower(nn.Module):
-    """A BERT whose token states are pooled, special tokens included, as sentence encoders do."""
+    """A BERT whose token states are pooled, special tokens included, as sentence encoders do.
+
+    It may have a decoder's map behind them (`ReportTower`), so that both can be trained in the same way.
+    """
 
     def __init__(self, bert: Any, config: TowerConfig) -> None:  # noqa: ANN401 - a model of the library's
         super().__init__()
         self.config = config
         self.bert: Any = bert
-        self.pooling = Pooling(config.pooling, bert.config.hidden_size)
+        width = bert.config.hidden_size
+        self.pooling = Pooling(config.pooling, width)
+        self.whitening = Whitening(width, max(1, len(config.depths))) if config.whitening else None
 
     def states(self, batch: Batch) -> Tensor:
         """Return token states [b, l, d]."""
         attended = batch.attended.long()
         return self.bert(input_ids=batch.ids, attention_mask=attended).last_hidden_state  # type: ignore[no-any-return]
 
+    def pool(self, batch: Batch) -> Tensor:
+        """Return pooled states before the map: [b, d], or [b, k·d] of k depths side by side."""
+        if not self.config.depths:
+            return self.pooling(self.states(batch), batch.kept)  # type: ignore[no-any-return]
+        attended = batch.attended.long()
+        told = self.bert(input_ids=batch.ids, attention_mask=attended, output_hidden_states=True).hidden_states
+        return torch.cat([self.pooling(told[depth], batch.kept) for depth in self.config.depths], dim=-1)
+
     def forward(self, batch: Batch) -> Tensor:
         """Return [b, d] vectors, not normalised."""
-        return self.pooling(self.states(batch), batch.kept)  # type: ignore[no-any-return]
+        pooled = self.pool(batch)
+        return pooled if self.whitening is None else self.whitening(pooled)
 
 
 class BertTokenizer:
@@ -173,6 +187,8 @@ def open_trained_bert(trained: Checkpoint, placement: Placement) -> tuple[BertTo
     tower.bert.load_state_dict(below(tensors, "bert."), strict=False)  # where everything was trained
     merge_lora(tower.bert, below(tensors, "lora."), scale)
     fill(tower.pooling, below(tensors, "pooling."))
+    if tower.whitening is not None:
+        fill(tower.whitening, below(tensors, "whitening."))
     revision = digest_of(base, trained.revision, json.dumps([vars(tower.config), scale]), placement.precision)
     note = "baseline: a BERT trained on the same reports, in the same way, as the default encoder"
     return tower, tokenizer, _info(trained.manifest["name"], tower, revision, placement, note)
@@ -271,5 +287,5 @@ def _info(name: str, tower: BertTower, revision: str, placement: Placement, note
         device=placement.device.type,
         revision=revision,
         note=note,
-        pooling=tower.config.pooling,
+        pooling=f"whitened {tower.config.pooling}" if tower.config.whitening else tower.config.pooling,
     )

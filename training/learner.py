@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from explorer.corpora.base import Corpus
 from models.checkpoint import open_checkpoint
 from models.precision import place
-from models.text import ReportTower, TokenPair, TowerConfig, in_buckets, length_buckets, pad
+from models.text import TokenPair, TowerConfig, in_buckets, length_buckets, pad
 from training.adapters import LoraConfig, go_on_from, make_trainable
 from training.gradient_cache import Chunk, accumulate_in_chunks
 from training.kept import KeptStates
@@ -115,15 +115,13 @@ class Learner:
         return F.normalize(vectors, dim=-1).cpu().numpy()
 
     def _behind_kept(self, texts: Sequence[str], instructions: Sequence[str]) -> Tensor:
-        if self._kept is None or not isinstance(self.tower, ReportTower) or self.tower.whitening is None:
-            raise RecipeError("Only a decoder's map can be trained on states that are kept. Say kept_epochs = 0.")
+        if self._kept is None or self.tower.whitening is None:
+            raise RecipeError("Only a map can be trained on states that are kept. Say kept_epochs = 0.")
         return self.tower.whitening(self._kept.of(texts, instructions))  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def _pooled(self, texts: Sequence[str], instructions: Sequence[str]) -> Tensor:
         """Return the pooled states of texts before the map: [n, k·d]."""
-        if not isinstance(self.tower, ReportTower):
-            raise RecipeError("Only a decoder's map can be trained on states that are kept. Say kept_epochs = 0.")
         pairs = self.student.tokenizer.pairs(texts, instructions)
         with self.placement.autocast():
             return in_buckets(self.tower.pool, pairs, self.placement.device, self._recipe.chunk_tokens)
@@ -138,7 +136,7 @@ class Learner:
 
     @torch.no_grad()
     def _fit_whitening(self, texts: Sequence[str]) -> None:
-        if not isinstance(self.tower, ReportTower) or self.tower.whitening is None:
+        if self.tower.whitening is None:
             return
         chosen = np.random.default_rng(self._recipe.loop.seed).permutation(len(texts))[:WHITENED_TEXTS]
         pooled = self._pooled([texts[row] for row in chosen], [""] * len(chosen))

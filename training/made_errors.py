@@ -26,7 +26,7 @@ DEVICE_NAMES = {
     "Endotracheal Tube": ("chest tube", "tracheostomy tube", "enteric tube"),
     "Enteric Tube": ("tracheostomy tube", "chest tube", "PICC line"),
     "Chest Tube": ("feeding tube", "endotracheal tube", "port catheter"),
-    "Central Line": ("chest tube", "dialysis catheter", "pacemaker"),
+    "Central Line": ("chest tube", "enteric tube", "pacemaker"),
     "PICC": ("port catheter", "chest tube", "internal jugular catheter"),
     "Port": ("PICC line", "cardiac defibrillator", "chest tube"),
     "Pacemaker or ICD": ("port catheter", "PICC line", "prosthetic valve"),

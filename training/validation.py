@@ -36,7 +36,8 @@ class Validation:
         studies = told(in_split(corpus.reports, "validation"))
         self._notes = _notes(studies, Shortener.open(), draw)
         self._wrong = _with_errors(studies, Injector.open("choosing"), draw)
-        self._four = [erroneous_impressions(corpus, "validation", "choosing", seed) for seed in ERROR_SEEDS]
+        asked = [erroneous_impressions(corpus, "validation", "choosing", seed) for seed in ERROR_SEEDS]
+        self._four = [task for task in asked if len(task.asked)]
 
     def figures(self, encode: Encode, instructed: bool) -> dict[str, float]:
         """Return recall of the tasks; the first figure, the mean of the others, is the one to choose by.
@@ -45,6 +46,7 @@ class Validation:
             encode: the tower.
             instructed: whether its queries carry an instruction.
         """
+        encode = _once(encode)
         search, summarize = (SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION) if instructed else ("", "")
         summaries = _recalls(self._summaries, encode, instructed)
         short, long = (encode(texts, search if part == 0 else "") for part, texts in enumerate(self._notes))
@@ -57,7 +59,7 @@ class Validation:
             "omitted recall@1": _recalls(self._omitted, encode, instructed)["all", "recall@1"],
             "short recall@1": float((notes <= 1).mean()),
             "errors told": self._told_apart(encode, summarize),
-            "four-way": self._four_way(encode, instructed),
+            **({"four-way": self._four_way(encode, instructed)} if self._four else {}),
         }
         return {"mean": float(np.mean(list(figures.values()))), **figures}
 
@@ -73,6 +75,19 @@ class Validation:
             encode(texts, instruction if part == 0 else "") for part, texts in enumerate(self._wrong)
         )
         return float(((findings * right).sum(axis=1) > (findings * wrong).sum(axis=1)).mean())
+
+
+def _once(encode: Encode) -> Encode:
+    """Encode each text once, though several tasks ask with it."""
+    known: dict[tuple[str, str], np.ndarray] = {}
+
+    def remembered(texts: Sequence[str], instruction: str) -> np.ndarray:
+        new = [text for text in dict.fromkeys(texts) if (text, instruction) not in known]
+        if new:
+            known.update(zip(((text, instruction) for text in new), encode(new, instruction), strict=True))
+        return np.stack([known[text, instruction] for text in texts])
+
+    return remembered
 
 
 def _is_four_way(figure: Figure) -> bool:

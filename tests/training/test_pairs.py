@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,13 +9,14 @@ import pytest
 from explorer.corpora import openi
 from explorer.corpora.sections import scope_text
 from explorer.corpora.split import in_split
+from explorer.language.phrases import table
 from explorer.types import SCOPES, Finding
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
 from training.losses import contrastive
 from training.pairs import Mix, Pair, PairMaker, _status_sentences, documents_of, impression_bank, says_the_same
 from training.texts import Told, told
 
-NOTHING = dict.fromkeys(("summary", "search", "variant", "note", "indication", "status", "term"), 0.0)
+NOTHING = dict.fromkeys(("summary", "search", "variant", "note", "indication", "status", "term", "made"), 0.0)
 ALWAYS = dict.fromkeys(NOTHING, 1.0) | {"wrong": 1.0}
 STUDY = Told(
     id="openi:2",
@@ -62,7 +64,7 @@ def of(pairs, family):
 
 def test_every_family_is_made_and_asked_with_its_instruction(pairs):
     asked = {family: {pair.instruction for pair in of(pairs, family)} for family in NOTHING}
-    assert asked["summary"] == {SUMMARY_INSTRUCTION}
+    assert asked["summary"] == asked["made"] == {SUMMARY_INSTRUCTION}
     assert all(text.startswith("Determine the change or status of the ") for text in asked["status"])
     assert asked["status"] >= {"Determine the change or status of the pleural effusion"}
     for family in ("search", "variant", "note", "indication", "term"):
@@ -146,9 +148,40 @@ def test_hard_negatives_are_like_their_document_and_never_equal_to_it(pairs):
 
 def test_an_error_in_an_impression_leaves_most_of_it_as_it_was():
     (pair,) = only("summary", wrong=1.0)
-    assert len(pair.wrong) == len(set(pair.wrong)) == 2
+    assert len(pair.wrong) == len(set(pair.wrong)) == 3
     for wrong in pair.wrong:
         assert len(set(wrong.split()) & set(pair.document.split())) >= 2
+
+
+def test_an_error_that_the_findings_bear_out_is_none():
+    findings = (
+        "Small left pleural effusion. Mild cardiomegaly. Stable right pneumothorax. Left atelectasis. Old fracture."
+    )
+    study = replace(STUDY, findings=findings, impression="Small left pleural effusion.")
+    told = [
+        wrong
+        for epoch in range(40)
+        for pair in maker(summary=1.0, wrong=1.0, thinned=0.0, shorthand=0.0).epoch([study], 1, epoch)
+        for wrong in pair.wrong
+    ]
+    assert told
+    assert not any("cardiomegaly" in wrong and "no " not in wrong.lower() for wrong in told)
+
+
+def test_a_study_whose_impression_is_abnormal_is_asked_twice_where_the_mix_says_so():
+    normal = replace(STUDY, impression="No acute cardiopulmonary abnormality.")
+    assert [len(only("summary", study, again=1.0)) for study in (STUDY, normal)] == [2, 1]
+
+
+def test_no_sentence_that_an_evaluation_puts_in_is_put_in_here(studies):
+    mix = {"summary": 1.0, "note": 1.0, "made": 1.0, "wrong": 1.0}
+    put_in = [text for pair in maker(**mix).epoch(studies, 1, 0) for text in (pair.document, *pair.wrong)]
+    kept = [row["text"] for row in table("errors.tsv") if row["category"] in ("statement", "device")]
+    told = {text for study in studies for text in (study.report, study.impression)}
+    assert len(put_in) > 100
+    for sentence in kept:
+        if not any(sentence in text for text in told):
+            assert not any(sentence in text for text in put_in), sentence
 
 
 def test_no_error_is_made_where_the_mix_asks_for_none(studies):
