@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -103,6 +103,22 @@ def test_a_trained_bert_is_the_packaged_one_with_its_adapters_folded_in(encoder,
     assert np.abs(adapted.encode(NOTES) - encoder.encode(NOTES)).max() > 1e-3
     assert (adapted.info.name, adapted.info.max_tokens, adapted.info.instructed) == ("toy", 8, False)
     assert adapted.info.revision != encoder.info.revision
+
+
+def test_a_bert_with_a_map_gives_the_map_of_its_states_at_every_depth(tmp_path):
+    config = replace(MINILM, max_tokens=32, whitening=True, depths=(1, 6))
+    linear = torch.cat((torch.zeros(384, 384), 2 * torch.eye(384)), dim=1)  # of the last depth alone
+    centre = torch.cat((torch.ones(384), torch.full((384,), 0.25)))
+    weights = {"whitening.linear.weight": linear, "whitening.centre": centre}
+    save_checkpoint(tmp_path / "toy", weights, {"name": "toy", "tower": asdict(config), "lora_scale": 1.0})
+    mapped = trained_bert_encoder(open_checkpoint(tmp_path / "toy"), place("fp32", "cpu"))
+    shape = json.loads((minilm()[0] / "config.json").read_text())
+    tower = BertTower(bert_model(shape, minilm_tensors()), MINILM).eval()
+    batch = pad(mapped._tokenizer.pairs([NOTES[0]], [""]))
+    with torch.inference_mode():
+        expected = tower(batch)[0] - 0.25
+    assert mapped.encode([NOTES[0]])[0] == pytest.approx((expected / expected.norm()).numpy(), abs=1e-5)
+    assert mapped.info.pooling == "whitened mean"
 
 
 def test_a_bert_trained_whole_takes_the_weights_it_comes_with(encoder, tmp_path):

@@ -10,6 +10,7 @@ from explorer.corpora import openi
 from explorer.corpora.split import in_split
 from models.text import TowerConfig
 from training.adapters import LoraConfig
+from training.average import AverageRecipe
 from training.clip import ClipRecipe
 from training.contrastive import ContrastiveRecipe
 from training.films import FilmsRecipe
@@ -91,7 +92,7 @@ def stage_of(name):
     """The dataclass of the stage that a recipe's name says."""
     if name in PAIRED:
         return PairedRecipe
-    stages = {"mntp": MntpRecipe, "image": ClipRecipe, "films": FilmsRecipe}
+    stages = {"mntp": MntpRecipe, "image": ClipRecipe, "films": FilmsRecipe, "average": AverageRecipe}
     return next((record for word, record in stages.items() if word in name.split("-")), ContrastiveRecipe)
 
 
@@ -100,16 +101,24 @@ def shipped(name):
 
 
 NAMES = sorted(file.stem for file in RECIPES.glob("*.toml"))
-TEXTS = [name for name in NAMES if stage_of(name) in (MntpRecipe, ContrastiveRecipe)]
+TEXTS = [name for name in NAMES if stage_of(name) in (MntpRecipe, ContrastiveRecipe, AverageRecipe)]
 PAPERS = [name for name in TEXTS if name.startswith("paper-")]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if stage_of(name) is not AverageRecipe])
 def test_every_shipped_recipe_can_be_followed(name):
     recipe = shipped(name)
     assert recipe.loop.steps > recipe.loop.warmup
     assert recipe.loop.steps > recipe.loop.save_every
     assert recipe.loop.steps >= recipe.loop.measure_every
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if stage_of(name) is AverageRecipe])
+def test_an_average_lies_between_two_runs_of_which_the_second_went_on_from_the_first(name):
+    recipe = shipped(name)
+    assert shipped(Path(recipe.start).name).start == recipe.before
+    assert (recipe.shares[0], recipe.shares[-1]) == (0, 1)
+    assert "mean" not in recipe.chosen_by
 
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if getattr(shipped(name), "start", "")])
