@@ -8,7 +8,7 @@ itself, one more finding, a denial turned) are its hard negatives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -218,7 +218,7 @@ class ReportMaker:
         order = draw.permutation(len(chosen))
         words = {"a": with_article, "p": phrase, "n": noun}
         capital = {key.upper(): _capital(text) for key, text in words.items()}
-        sentences = (chosen[row].format(**words, **capital) for row in order)
+        sentences: Iterator[str] = (chosen[row].format(**words, **capital) for row in order)
         return next(sentence for sentence in sentences if sentence not in self._reserved)
 
     def _impression(self, statements: Sequence[Statement], seed: int) -> str:
