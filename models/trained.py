@@ -109,14 +109,27 @@ def byte_encoder(trained: Checkpoint, folder: Path) -> DecoderTextEncoder:
 
 
 def trained_dual(folder: Path, placement: Placement) -> Dual:
-    """Load two trained towers with a shared space from their folder. Raises WeightsMissing, WeightsDamaged."""
+    """Load two trained towers with a shared space from their folder, or from one beside it that holds a tower for both.
+
+    Raises WeightsMissing, WeightsDamaged.
+    """
     from models.dual import open_dual  # its networks take seconds to import, which a search by text need not wait for
 
-    dual, text = open_checkpoint(folder / "dual"), open_checkpoint(folder / "text")
-    if dual.manifest["text_revision"] != text.revision:
+    dual = open_checkpoint(folder / "dual")
+    reports, films = (_home_of(tower, folder, dual) for tower in ("report_tower", "image_tower"))
+    seen = dual if films == folder else open_checkpoint(films / "dual")
+    together = {"text_revision": open_checkpoint(reports / "text").revision}
+    together |= {} if seen is dual else {"image_revision": seen.revision}
+    if any(dual.manifest[part] != revision for part, revision in together.items()):
         raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")
-    known = known_films(folder / FILM_CHECK)
-    return open_dual(dual, *open_report_tower(folder / "text", placement), placement, known)
+    known = known_films(films / FILM_CHECK)
+    return open_dual(dual, *open_report_tower(reports / "text", placement), placement, known, seen)
+
+
+def _home_of(tower: str, folder: Path, dual: Checkpoint) -> Path:
+    """Return the folder of a tower: its own, or the one beside it that the manifest of the shared space names."""
+    beside = dual.manifest.get(tower)
+    return folder if beside is None else folder.parent / Path(beside).name
 
 
 def open_report_tower(folder: Path, placement: Placement) -> tuple[ReportTower | BertTower, PairTokenizer, EncoderInfo]:

@@ -95,14 +95,14 @@ def test_every_name_is_listed():
         "cxr-bert",
         "cxr-bert-specialized",
     )
-    assert dual_names() == ("pocket", "llm2clip4cxr")
+    assert dual_names() == ("pocket", "clip4cxr", "llm2clip4cxr")
 
 
 @pytest.mark.parametrize("name", ["pocketz", "", "../assets", "no/such/folder", "\0"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name):
     with pytest.raises(UnknownTower, match=r"Known: pocket, base, minilm, bert4cxr, .*; or a trained folder"):
         load_text_encoder(name)
-    with pytest.raises(UnknownTower, match="Known: pocket, llm2clip4cxr; or a trained folder"):
+    with pytest.raises(UnknownTower, match="Known: pocket, clip4cxr, llm2clip4cxr; or a trained folder"):
         load_dual(name)
 
 
@@ -180,6 +180,57 @@ def test_a_folder_without_an_image_side_is_refused(copy):
     shutil.rmtree(copy / "dual")
     with pytest.raises(WeightsMissing, match="'dual'"):
         load_dual(copy)
+
+
+def share_the_towers(folder, **told):
+    """A second shared space in a folder beside that of the towers: a projection and a head, and whose towers it is on."""
+    torch.manual_seed(1)
+    side = {f"image.{key}": value for key, value in ImageSide(DUAL).state_dict().items() if key.startswith("head.")}
+    projection = {f"projection.{key}": value for key, value in TextProjection(DUAL).state_dict().items()}
+    revisions = {f"{part}_revision": open_checkpoint(folder / part).revision for part in ("text", "dual")}
+    about = {
+        "name": "second",
+        "dual": asdict(DUAL),
+        "note": "toy pair",
+        "report_tower": folder.name,
+        "image_tower": folder.name,
+        "text_revision": revisions["text_revision"],
+        "image_revision": revisions["dual_revision"],
+    }
+    save_checkpoint(folder.parent / "second" / "dual", side | projection, about | told)
+    return folder.parent / "second"
+
+
+def test_two_spaces_can_share_their_towers(copy, dual):
+    second = load_dual(share_the_towers(copy), precision="fp32", device="cpu")
+    films = [np.eye(50, dtype=np.uint8) * 200]
+    assert np.allclose(second.image.headless().encode(films), dual.image.headless().encode(films), atol=1e-6)
+    assert np.abs(second.image.encode(films) - dual.image.encode(films)).max() > 0.01
+    assert np.abs(second.text.encode(NOTES) - dual.text.encode(NOTES)).max() > 0.01
+    assert second.image.info.name == "second"
+    assert second.image.info.revision == second.text.info.revision != dual.image.info.revision
+
+
+def test_another_image_tower_makes_another_revision_and_is_refused_where_the_space_was_made_with_the_first(copy):
+    first = load_dual(share_the_towers(copy), precision="fp32", device="cpu").image.info.revision
+    shaken = {key: value + 0.01 for key, value in open_checkpoint(copy / "dual").tensors().items()}
+    save_checkpoint(copy / "dual", shaken, open_checkpoint(copy / "dual").manifest)
+    with pytest.raises(WeightsDamaged, match="of 'second' were not trained together"):
+        load_dual(copy.parent / "second")
+    now = load_dual(share_the_towers(copy), precision="fp32", device="cpu").image.info.revision
+    assert now != first
+
+
+def test_a_manifest_leads_to_no_folder_but_one_beside_it(copy):
+    elsewhere = share_the_towers(copy, image_tower=f"../../{copy.name}/..")
+    with pytest.raises(WeightsMissing):
+        load_dual(elsewhere)
+
+
+def test_a_shared_space_that_did_not_come_with_this_copy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "ASSETS", tmp_path)
+    with pytest.raises(WeightsMissing, match="The weights of 'clip4cxr' did not come with this copy"):
+        load_dual("clip4cxr")
 
 
 @pytest.mark.parametrize("part", ["text", "dual"])

@@ -71,15 +71,18 @@ def imagenet(vision: VisionConfig, placement: Placement) -> VisionTower:
     return tower.eval().to(placement.device)
 
 
-def told(scores: np.ndarray, shown: Sequence[Film]) -> Told | None:
-    """Return the mean AUROC over the labels with enough positives; None where no label has."""
+def told(scores: np.ndarray, shown: Sequence[Film], groups: Sequence[str] | None = None) -> Told | None:
+    """Return the mean AUROC over the labels with enough positives; None where no label has.
+
+    With groups [n], only films of the same one are compared.
+    """
     flags = flags_of(shown)
     kept = enough(flags)
     if not kept.any():
         return None
-    figure = mean_auroc(scores[:, kept], flags[:, kept], [film.patient for film in shown])
+    figure = mean_auroc(scores[:, kept], flags[:, kept], [film.patient for film in shown], groups)
     names = tuple(name for name, one in zip(SHARED_LABELS, kept, strict=True) if one)
-    return Told(figure, names, tuple(aurocs(scores[:, kept], flags[:, kept]).tolist()))
+    return Told(figure, names, tuple(aurocs(scores[:, kept], flags[:, kept], groups).tolist()))
 
 
 def flags_of(shown: Sequence[Film]) -> np.ndarray:

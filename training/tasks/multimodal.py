@@ -32,6 +32,7 @@ from training.tasks.film_findings import Told, imagenet, probe, told, zero_shot
 
 FILM_SPLITS: Mapping[Split, FilmSplit] = {"train": "train", "validation": "choosing", "test": "reporting"}
 AS_THEY_COME = range(1_285, 4_521)  # NIH patients of the sampling that has normal films; all others have a finding
+WITHIN = "pairs of films of one view and sampling"  # what a score that knows only where a film came from gets half of
 Row = dict[str, object]
 
 
@@ -139,6 +140,8 @@ def _findings(dual: Dual, bank: Bank) -> list[Row]:
         for part, kept in _strata(bank.films).items():
             figure = told(found[kept], [film for film, one in zip(bank.films, kept, strict=True) if one])
             measured += [_auroc(name, part, int(kept.sum()), figure)] if figure else []
+        among = told(found, bank.films, _groups(bank.films))
+        measured += [_auroc(name, WITHIN, len(bank.films), among)] if among else []
     return measured
 
 
@@ -170,6 +173,10 @@ def _strata(shown: Sequence[Film]) -> dict[str, np.ndarray]:
         parts[f"{name}, sampling with normal films"] = (view == name) & mixed
         parts[f"{name}, sampling of findings only"] = (view == name) & ~mixed
     return parts
+
+
+def _groups(shown: Sequence[Film]) -> list[str]:
+    return [f"{film.view} {_number(film.patient) in AS_THEY_COME}" for film in shown]
 
 
 def _number(patient: str) -> int:

@@ -43,6 +43,27 @@ def test_the_mean_over_labels_and_an_interval_over_patients():
     assert found.n == 100
 
 
+def test_within_groups_only_films_of_the_same_one_are_compared():
+    scores = np.array([[9.0], [8.0], [7.0], [1.0], [3.0], [2.0]])
+    flags = np.array([[True], [True], [False], [False], [True], [False]])
+    groups = ["a", "a", "a", "b", "b", "b"]
+    assert aurocs(scores, flags)[0] == pytest.approx(8 / 9)  # nine pairs, one out of order
+    assert aurocs(scores, flags, groups)[0] == pytest.approx(4 / 4)  # 9 and 8 over 7, 3 over 1 and 2
+    turned = scores * [[-1], [-1], [-1], [1], [1], [1]]
+    assert aurocs(turned, flags, groups)[0] == pytest.approx(2 / 4)
+    assert mean_auroc(scores, flags, list("pqrstu"), groups, resamples=50).mean == pytest.approx(1)
+
+
+def test_a_score_that_knows_the_group_alone_gets_one_half_within_groups():
+    flags = np.array([[True]] * 8 + [[False]] * 2 + [[True]] * 2 + [[False]] * 8)
+    groups = ["ill"] * 10 + ["well"] * 10
+    knows = np.array([[1.0]] * 10 + [[0.0]] * 10)
+    patients = [str(number) for number in range(20)]
+    assert mean_auroc(knows, flags, patients, resamples=20).mean == pytest.approx(0.8)
+    within = mean_auroc(knows, flags, patients, groups, resamples=20)
+    assert (within.mean, within.low, within.high) == (0.5, 0.5, 0.5)
+
+
 def test_films_of_a_patient_are_drawn_together():
     draw = np.random.default_rng(1)
     flags = (draw.random((60, 1)) < 0.5) & True
