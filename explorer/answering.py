@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from explorer.answers import Answers
 from explorer.choices import WORDS
@@ -30,6 +32,15 @@ class Question:
     filters: Filters
 
 
+class Described(Protocol):
+    """A tower that says what it is, as it runs now."""
+
+    @property
+    def info(self) -> EncoderInfo:
+        """Return the tower's description."""
+        ...
+
+
 class Answering:
     """Answers questions, those that were just answered from memory.
 
@@ -42,20 +53,24 @@ class Answering:
         self._most = most
         self._answers = Answers()
 
-    def by_vectors(self, asked: Question, info: EncoderInfo, ranker: DenseRanker) -> SearchResult:
-        """Answer by an encoder; what it falls short in is said. Raises BadQuery for a number of hits out of range."""
-        notes = (f"{info.note[0].upper()}{info.note[1:]}.",) if info.note else ()
-        if not ranker.index.exact:
-            notes = (*notes, NOT_ALL)
+    def by_vectors(self, asked: Question, towers: Sequence[Described], ranker: DenseRanker) -> SearchResult:
+        """Answer by an encoder; what its towers fall short in is said, also if that came about with this very query.
+
+        towers: those that encode the query, of one shared space if there are two.
+
+        Raises BadQuery for a number of hits out of range.
+        """
+        info = towers[0].info
         empty = SearchResult(
-            asked.query, info.name, info.space, info.score, asked.store.info.name, asked.scope, (), 0.0, notes
+            asked.query, info.name, info.space, info.score, asked.store.info.name, asked.scope, (), 0.0
         )
-        return self._filled(empty, asked, ranker, info.revision)
+        more = () if ranker.index.exact else (NOT_ALL,)
+        return self._filled(empty, asked, ranker, info.revision, lambda: (*_notes(towers), *more))
 
     def by_words(self, asked: Question) -> SearchResult:
         """Answer by words alone. Raises BadQuery for a number of hits out of range, or a query without words."""
         empty = SearchResult(asked.query, WORDS, "words", WORDS, asked.store.info.name, asked.scope, (), 0.0)
-        return self._filled(empty, asked, WordRanker(asked.store, asked.scope), "")
+        return self._filled(empty, asked, WordRanker(asked.store, asked.scope), "", tuple)
 
     def forget(self) -> None:
         """Forget the answers that were given."""
@@ -66,7 +81,9 @@ class Answering:
         expansion = self._expander.expand(text)
         return bool(expansion.spans or self._findings.read(expansion.expanded, "query"))
 
-    def _filled(self, empty: SearchResult, asked: Question, ranker: Ranker, revision: str) -> SearchResult:
+    def _filled(
+        self, empty: SearchResult, asked: Question, ranker: Ranker, revision: str, notes: Callable[[], tuple[str, ...]]
+    ) -> SearchResult:
         if not 1 <= asked.k <= self._most:
             raise BadQuery(f"Ask for 1 to {self._most} hits.")
         corpus = (asked.store.info.name, asked.store.info.sha256)
@@ -79,7 +96,7 @@ class Answering:
         findings = self._asked_for(asked)
         hits = tuple(replace(hit, agreement=agreements(findings, hit.report.findings)) for hit in found)
         seconds = round(time.perf_counter() - begun, 4)
-        answer = replace(empty, hits=hits, seconds=seconds, findings=findings, filters=asked.filters)
+        answer = replace(empty, hits=hits, seconds=seconds, notes=notes(), findings=findings, filters=asked.filters)
         self._answers.put(asked.query, options, answer)
         return answer
 
@@ -89,3 +106,10 @@ class Answering:
         if query.study is not None:
             return asked.store.get([query.study])[0].findings
         return self._findings.read(self._expander.expand(query.text).expanded, "query") if query.text else ()
+
+
+def _notes(towers: Sequence[Described]) -> tuple[str, ...]:
+    """Return how towers fall short, as one sentence for the screen, what several have in common once."""
+    parts = dict.fromkeys(part for tower in towers for part in tower.info.note.split("; ") if part)
+    line = "; ".join(parts)
+    return (f"{line[0].upper()}{line[1:]}.",) if line else ()

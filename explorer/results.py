@@ -28,6 +28,7 @@ FOLDER = Path(__file__).parents[1] / "assets" / "results"
 MEASURE = "python -m training.evaluate"
 LOWER_IS_BETTER = frozenset({"mean rank"})
 ALL = "all"  # the part that is the whole
+SHARED_AT_5 = "precision@5, a finding shared"  # of films, as `training.evaluate` names it
 _MOST_BYTES = 8 * 2**20
 
 
@@ -197,15 +198,24 @@ class Paper:
 
 
 @dataclass(frozen=True)
-class FilmPart:
-    """Films of one part → reports: the share of the first five that have a finding in common with the film."""
+class FilmFigure:
+    """One measure of one pair of towers on some of the films."""
 
-    figure: Figure  # precision@5; n counts patients, and the interval is over them
+    figure: Figure  # n counts patients, and the interval is over them
+    films: int
+    findings: int  # that an AUROC is the mean of; 0 where the figure is none
+
+
+@dataclass(frozen=True)
+class FilmTowers:
+    """What was measured with one pair of towers: films against reports, and the findings of films."""
+
+    encoder: str
     precision: str
     revision: str
     split: str
-    films: int
     reports: int
+    figures: tuple[FilmFigure, ...]
 
 
 def read_measured(folder: Path = FOLDER) -> Measured:
@@ -219,9 +229,9 @@ def read_measured(folder: Path = FOLDER) -> Measured:
     return read_result(folder / "text.json", _measured)
 
 
-def read_films(folder: Path = FOLDER) -> tuple[FilmPart, ...]:
+def read_films(folder: Path = FOLDER) -> tuple[FilmTowers, ...]:
     """Read what was measured on films. Raises as `read_measured`."""
-    return read_result(folder / "multimodal.json", _film_parts)
+    return read_result(folder / "multimodal.json", _film_towers)
 
 
 def read_paper(folder: Path = FOLDER) -> Paper:
@@ -249,6 +259,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "float | None": (float, int, NoneType),
     "bool": (bool,),
     "Figure": (Figure,),
+    "tuple[FilmFigure, ...]": (tuple,),
 }
 
 
@@ -315,18 +326,28 @@ def _check(measured: Measured) -> None:
         raise Damaged(f"The figures of the result file contradict each other. Run `{MEASURE}` again.")
 
 
-def _film_parts(raw: object) -> tuple[FilmPart, ...]:
+def _film_towers(raw: object) -> tuple[FilmTowers, ...]:
     if not isinstance(raw, list):
         raise TypeError
-    return tuple(_film_part(object_of(row), part) for row in raw for part in object_of(object_of(row)["figures"]))
+    return tuple(_towers(object_of(row)) for row in raw)
 
 
-def _film_part(row: dict[str, object], part: str) -> FilmPart:
-    found = object_of(object_of(row["figures"])[part])
+def _towers(row: dict[str, object]) -> FilmTowers:
+    parts = {part: object_of(found) for part, found in object_of(row["figures"]).items() if part != ALL}
+    measures = [*lists_of(row, ("measures",))["measures"], *(_of_part(part, found) for part, found in parts.items())]
+    return _record(FilmTowers, {**row, "figures": tuple(_film_figure(row, object_of(one)) for one in measures)})
+
+
+def _of_part(part: str, found: dict[str, object]) -> dict[str, object]:
+    """Return the precision on some of the films in the form of the other measures."""
     bounds = object_of(found["precision@5"])
-    about = {"task": "multimodal", "part": part, "measure": "precision@5", "instruction": "", "shuffled": None}
-    figure = _record(Figure, {**row, **found, **bounds, **about, "n": found["patients"], "value": bounds["mean"]})
-    return _record(FilmPart, {**row, **found, "figure": figure})
+    return {**found, **bounds, "value": bounds["mean"], "measure": SHARED_AT_5, "part": part, "labels": None}
+
+
+def _film_figure(row: dict[str, object], one: dict[str, object]) -> FilmFigure:
+    about = {"task": "multimodal", "instruction": "", "shuffled": None, "n": one["patients"]}
+    findings = len(object_of(one["labels"])) if one["labels"] is not None else 0
+    return _record(FilmFigure, {**one, "figure": _record(Figure, {**row, **one, **about}), "findings": findings})
 
 
 def _paper(raw: object) -> Paper:

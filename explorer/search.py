@@ -172,7 +172,7 @@ class Explorer:
         self._met.add(encoder)
         index = self._indexes.of(store, tower, scope, progress)
         ranker = DenseRanker(store, index, lambda asked: tower.encode([asked.text or ""], _instruction(tower.info)))
-        return self._answering.by_vectors(Question(query, store, scope, k, filters), tower.info, ranker)
+        return self._answering.by_vectors(Question(query, store, scope, k, filters), [tower], ranker)
 
     def by_image(
         self,
@@ -198,7 +198,7 @@ class Explorer:
         index = self._indexes.of(store, dual.text, scope, progress)
         ranker = DenseRanker(store, index, partial(film_vector, dual))
         asked = Question(Query(image=image), store, scope, k, filters)
-        return cautioned(self._answering.by_vectors(asked, dual.text.info, ranker), dual)
+        return cautioned(self._answering.by_vectors(asked, [dual.image], ranker), dual)
 
     def by_both(
         self,
@@ -229,7 +229,7 @@ class Explorer:
         ranker = DenseRanker(store, index, partial(mixed_vector, dual, index))
         query = Query(text=text, image=image, weight=weight)
         asked = Question(query, store, scope, k, filters)
-        return cautioned(self._answering.by_vectors(asked, dual.text.info, ranker), dual)
+        return cautioned(self._answering.by_vectors(asked, [dual.text, dual.image], ranker), dual)
 
     def neighbours(
         self,
@@ -258,9 +258,7 @@ class Explorer:
             return self._answering.by_words(asked)
         tower = self._text_towers(encoder)[0]
         index = self._indexes.of(store, tower, scope, progress)
-        return self._answering.by_vectors(
-            asked, tower.info, DenseRanker(store, index, lambda _: index.vector_of(study))
-        )
+        return self._answering.by_vectors(asked, [tower], DenseRanker(store, index, lambda _: index.vector_of(study)))
 
     def compare(
         self,

@@ -201,7 +201,7 @@ def open_dual(
     text: EncoderInfo,
     placement: Placement,
     known: Measurements | None = None,
-    seen: Checkpoint | None = None,
+    images: Checkpoint | None = None,
 ) -> Dual:
     """Build both towers of a shared space on an opened report tower.
 
@@ -212,24 +212,24 @@ def open_dual(
         placement: where both run.
         known: what the image tower makes of the films it was trained on; used only if it was measured with these
             weights.
-        seen: whose image tower it is, where several spaces share one; None: its own.
+        images: whose image tower it is, where several spaces share one; None: its own.
     """
     about = trained.manifest["dual"]
-    seen = seen or trained
+    images = images or trained
     config = DualConfig(VisionConfig(**about["vision"]), about["text_dim"], about["dim"])
-    tensors = seen.tensors(lambda key: key.startswith("image.tower.")) | trained.tensors()
+    tensors = images.tensors(lambda key: key.startswith("image.tower.")) | trained.tensors()
     projection, side = TextProjection(config), ImageSide(config)
     projection.load_state_dict(below(tensors, "projection."))
     side.load_state_dict(below(tensors, "image."))
     merge_lora(language_model_of(tower), below(tensors, "lora."), about.get("lora_scale", 1.0))
-    shared = _shared(trained, seen, text, about)
+    shared = _shared(trained, images, text, about)
     read = WithPlaceholders(tokenizer) if about.get("placeholders", False) else tokenizer
     viewing = Viewing(config.vision.size, colours=config.vision.colours)
     image = FilmEncoder(side, viewing, film_side_of(shared), placement)
     return Dual(
         text=_text_side(tower, read, shared, placement, projection),
         image=image,
-        check=MeasuredCheck(image.headless(), known) if known is not None and known.tower == seen.revision else None,
+        check=MeasuredCheck(image.headless(), known) if known is not None and known.tower == images.revision else None,
     )
 
 
@@ -244,8 +244,8 @@ def film_side_of(shared: EncoderInfo) -> EncoderInfo:
     return replace(shared, max_tokens=0, instructed=False, pooling="")
 
 
-def _shared(trained: Checkpoint, seen: Checkpoint, text: EncoderInfo, about: Mapping[str, Any]) -> EncoderInfo:
-    weights = dict.fromkeys((trained.revision, seen.revision))  # of one checkpoint as a rule
+def _shared(trained: Checkpoint, images: Checkpoint, text: EncoderInfo, about: Mapping[str, Any]) -> EncoderInfo:
+    weights = dict.fromkeys((trained.revision, images.revision))  # of one checkpoint as a rule
     revision = digest_of(text.revision, *weights, json.dumps(about, sort_keys=True))
     name = trained.manifest.get("name", text.name)
     return replace(text, name=name, space="image", dim=about["dim"], revision=revision, note=trained.manifest["note"])

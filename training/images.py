@@ -17,7 +17,7 @@ from training.loop import Run
 
 def begin_images(side: ImageSide, start: str) -> None:
     """Fill an image side from a dual tower, or its tower alone as `begin_tower` does."""
-    if start and (Path(start) / "dual").is_dir():
+    if _is_dual(start):
         side.load_state_dict(below(open_checkpoint(Path(start) / "dual").tensors(), "image."))
     else:
         begin_tower(side.tower, start)
@@ -28,8 +28,9 @@ def begin_tower(tower: VisionTower, start: str) -> None:
 
     Args:
         tower: changed in place.
-        start: the folder of a run of `training.films`; a file of weights for this network, as timm or the authors of
-            EVA-CLIP publish them; "" for ImageNet's weights where a package carries them, and none where not.
+        start: the folder of a dual tower, or of a run of `training.films`; a file of weights for this network, as timm
+            or the authors of EVA-CLIP publish them; "" for ImageNet's weights where a package carries them, and none
+            where not.
 
     Raises:
         WeightsMissing, WeightsDamaged: they are not there, or not those of this network.
@@ -38,6 +39,8 @@ def begin_tower(tower: VisionTower, start: str) -> None:
     if not start:
         if tower.config.architecture in EFFICIENTNETS:
             network.load_state_dict(efficientnet(tower.config.architecture, list(network.state_dict())))
+    elif _is_dual(start):
+        tower.load_state_dict(below(open_checkpoint(Path(start) / "dual").tensors(), "image.tower."))
     elif Path(start).is_dir():
         tower.load_state_dict(below(open_checkpoint(Path(start) / "best").tensors(), "tower."))
     else:
@@ -46,12 +49,18 @@ def begin_tower(tower: VisionTower, start: str) -> None:
 
 def stages_before(start: str) -> list[dict[str, Any]]:
     """Return what made the image tower that a stage starts from, the first run of `training.films` first."""
+    if _is_dual(start):
+        return list(open_checkpoint(Path(start) / "dual").manifest["stages"])
     run = Run(Path(start))
     if not start or not (run.folder / "best").is_dir():
         return []
     best = open_checkpoint(run.folder / "best")
     about = run.about(best.manifest["step"], best.manifest["measured"])
     return [*stages_before(about["recipe"].get("start", "")), about]
+
+
+def _is_dual(start: str) -> bool:
+    return bool(start) and (Path(start) / "dual").is_dir()
 
 
 def _published(file: Path) -> dict[str, Tensor]:

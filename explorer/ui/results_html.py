@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from explorer.results import (
     ALL,
@@ -13,7 +12,6 @@ from explorer.results import (
     Comparison,
     Encoder,
     Figure,
-    FilmPart,
     Measured,
     Paper,
     PaperFigure,
@@ -103,17 +101,7 @@ def measured(results: Measured, title: str = "Measured here") -> str:
     legend = escape(LEGEND.format(first=results.encoders[0].name))
     return (
         f'<section class="here"><h2>{escape(title)}</h2><p class="about">{_about(results)}</p>'
-        f'{_table(head, f"{rows}{lines}")}<p class="said" data-rest="{legend}">{legend}</p>{_charts(groups)}</section>'
-    )
-
-
-def films(figures: Sequence[FilmPart]) -> str:
-    """Return the tables of the multimodal evaluation, one an encoder: a row for each part of the films."""
-    tables = "".join(_film_table(list(rows)) for _, rows in groupby(figures, key=lambda row: row.figure.encoder))
-    return (
-        '<section class="here films"><h2>Film → reports, measured here</h2><p class="about">The share of the first '
-        "five reports that have a finding in common with the film. Films and reports are aligned through findings, "
-        f"not through paired reports; patients no training has seen; intervals over patients.</p>{tables}</section>"
+        f'{table(head, f"{rows}{lines}")}<p class="said" data-rest="{legend}">{legend}</p>{_charts(groups)}</section>'
     )
 
 
@@ -127,12 +115,12 @@ def paper(reported: Paper) -> str:
     notes = "".join(f"<li>{escape(note)}</li>" for note in reported.notes)
     return (
         f'<section class="reported"><h2>Reported by the paper</h2><p class="about">{escape(reported.why_not_the_same)}'
-        f"</p>{_table(f'<tr>{_corner()}{heads}</tr><tr>{_plain_heads(groups)}</tr>', rows)}"
+        f"</p>{table(f'<tr>{_corner()}{heads}</tr><tr>{_plain_heads(groups)}</tr>', rows)}"
         f'<ul class="notes">{notes}<li>{escape(reported.source)}</li></ul></section>'
     )
 
 
-def _table(head: str, body: str) -> str:
+def table(head: str, body: str) -> str:
     """A table in a box of its own to scroll in; the Tab key enters it at its first figure."""
     entered = body.replace('tabindex="-1"', 'tabindex="0"', 1)
     return f'<div class="wide"><table><thead>{head}</thead><tbody>{entered}</tbody></table></div>'
@@ -292,30 +280,6 @@ def _chart_title(group: Group, column: Column) -> str:
     part = f" · {column.part}" if len(group.parts) > 1 else ""
     line = f"Task {column.task.task} · {column.task.title} · {column.measure}{part} · n {group.n(column.part)}"
     return f"<b>{escape(line)}</b> <span>{escape(column.task.about)}</span>"
-
-
-def _film_table(rows: Sequence[FilmPart]) -> str:
-    first = rows[0]
-    about = f"{first.figure.encoder} · {first.precision} · {first.revision[:CHECKPOINT]} · {first.reports:,} reports, "
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("patients", "films", "precision@5", "floor", "chance"))
-    body = "".join(_film_row(row) for row in rows)
-    head = f'<tr><th class="name" scope="col">Part</th>{heads}</tr>'
-    caption = f'<p class="caption">{escape(f"{about}{first.split} split")}</p>'
-    return f'{caption}{_table(head, body)}<p class="said" data-rest=""></p>'
-
-
-def _film_row(row: FilmPart) -> str:
-    figure = row.figure
-    words = (
-        f"{figure.encoder}, films: {figure.part}, {figure.measure}: {figure.value:.3f}; 95 % interval "
-        f"{interval(figure)}, {figure.n:,} patients, {row.films:,} films, {row.reports:,} reports"
-    )
-    lines = "".join(f"<td>{'–' if line is None else f'{line:.3f}'}</td>" for line in (figure.floor, figure.chance))
-    return (
-        f'<tr><th class="name" scope="row">{escape(figure.part)}</th><td>{figure.n:,}</td><td>{row.films:,}</td>'
-        f'<td tabindex="-1" title="95 % interval {interval(figure)}" aria-label="{escape(words)}">'
-        f"<b>{figure.value:.3f}</b>{whisker(figure, scale_of((0.0, 1.0)))}</td>{lines}</tr>"
-    )
 
 
 def _paper_row(

@@ -13,7 +13,7 @@ from explorer import results
 from explorer.errors import BadQuery, CxrError, NotPrepared
 from explorer.measuring import FOLDER, TASKS, lacking, measure
 from explorer.paper import read_paper_tables
-from explorer.ui import again_html, paper_html, render, results_html
+from explorer.ui import again_html, film_results_html, paper_html, render, results_html
 from explorer.ui.announce import STOPPED, ended
 from explorer.ui.theme import PLAIN, QUIET
 from explorer.ui.work import watch
@@ -81,7 +81,7 @@ class ResultsPage:
         sections = (
             self._section(results.read_measured, results_html.measured, results_html.unmeasured()),
             self._again(),
-            self._section(results.read_films, results_html.films, ""),
+            self._section(results.read_films, film_results_html.films, ""),
             self._section(results.read_paper, results_html.paper, ""),
             self._section(read_paper_tables, paper_html.tables, ""),
             results_html.comparable(),

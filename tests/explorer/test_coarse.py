@@ -137,4 +137,4 @@ def test_an_answer_says_that_not_every_report_was_looked_at(few_are_many):
     asked = Question(Query(text="effusion"), store, "report", 5, Filters())
     for exact, notes in ((True, ()), (False, (NOT_ALL,))):
         ranker = SimpleNamespace(index=SimpleNamespace(exact=exact), rank=lambda query, k, filters: [])
-        assert Answering(Expander.open(), 100).by_vectors(asked, info, ranker).notes == notes
+        assert Answering(Expander.open(), 100).by_vectors(asked, [SimpleNamespace(info=info)], ranker).notes == notes

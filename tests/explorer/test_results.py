@@ -190,20 +190,41 @@ def test_a_huge_file_is_refused_unread(tmp_path):
         results.read_measured(tmp_path)
 
 
-def test_films_are_one_record_for_each_part(tmp_path):
-    part = {"films": 192, "patients": 139, "chance": 0.28, "floor": 0.64}
-    bounds = {"mean": 0.6568, "low": 0.5925, "high": 0.7142, "n": 139}
+def film_row(**changes: object) -> Text:
+    part = {"films": 125, "patients": 104, "chance": 0.19, "floor": 0.86}
+    bounds = {"mean": 0.6356, "low": 0.5621, "high": 0.7109, "n": 104}
+    told = {"value": 0.7658, "low": 0.7239, "high": 0.8066, "chance": 0.5, "floor": None}
+    counts = {"films": 192, "patients": 139, "labels": {"Edema": 0.8, "Pneumonia": 0.7}}
     about = {"task": "multimodal", "encoder": "pocket", "precision": "bf16", "revision": "74de", "split": "test"}
-    rows = [{**about, "reports": 507, "figures": {"all": {**part, "precision@5": bounds}}}]
+    measures = [{"measure": "AUROC, by words", "part": "all", **told, **counts}]
+    figures = {"all": {**part, "precision@5": bounds}, "with a finding": {**part, "precision@5": bounds}}
+    return {**about, "reports": 507, "figures": figures, "measures": measures, **changes}
+
+
+def test_films_are_one_record_for_each_measure_and_part(tmp_path):
+    (tmp_path / "multimodal.json").write_text(json.dumps([film_row()]), encoding="utf-8")
+    [towers] = results.read_films(tmp_path)
+    assert (towers.encoder, towers.split, towers.reports) == ("pocket", "test", 507)
+    told, shared = towers.figures
+    assert (told.films, told.findings, told.figure.n, told.figure.part) == (192, 2, 139, "all")
+    assert (told.figure.value, told.figure.low, told.figure.high) == (0.7658, 0.7239, 0.8066)
+    assert (told.figure.chance, told.figure.floor) == (0.5, None)
+    assert (shared.films, shared.findings, shared.figure.n, shared.figure.part) == (125, 0, 104, "with a finding")
+    assert (shared.figure.value, shared.figure.floor) == (0.6356, 0.86)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"figures": {"all": {}}}],
+        [film_row(measures={})],
+        [film_row(measures=[7])],
+        [film_row(reports="507")],
+        {},
+    ],
+)
+def test_what_is_no_film_file_is_foreign(tmp_path, rows):
     (tmp_path / "multimodal.json").write_text(json.dumps(rows), encoding="utf-8")
-    [film] = results.read_films(tmp_path)
-    assert (film.films, film.reports, film.figure.n, film.figure.part) == (192, 507, 139, "all")
-    assert (film.figure.value, film.figure.low, film.figure.high) == (0.6568, 0.5925, 0.7142)
-    assert (film.figure.chance, film.figure.floor) == (0.28, 0.64)
-
-
-def test_a_list_of_texts_is_no_film_file(tmp_path):
-    (tmp_path / "multimodal.json").write_text('[{"figures": {"all": {}}}]', encoding="utf-8")
     with pytest.raises(Foreign):
         results.read_films(tmp_path)
 

@@ -39,7 +39,8 @@ class WordCounter:
 class BrightFilms:
     """Every film is an effusion."""
 
-    info = replace(INFO, space="image")
+    def __init__(self) -> None:
+        self.info = replace(INFO, space="image", revision="r2", note="aligned through findings")
 
     def encode(self, images):
         return np.tile(np.array([1, 0, 0, 0], dtype=np.float32), (len(images), 1))
@@ -129,6 +130,36 @@ def test_a_film_is_answered_in_the_shared_space_and_says_how_it_was_aligned(expl
     assert result.hits[0].report.id == "ours:1"
     assert result.space == "image"
     assert result.notes == ("Aligned through findings.",)
+
+
+class Retreating(WordCounter):
+    """Finds with the first single query that the memory of the GPU is full, as `models.precision.Home` does."""
+
+    def encode(self, texts, instruction=""):
+        if len(texts) == 1:
+            self.info = replace(
+                self.info, device="cpu", note="; ".join(filter(None, (self.info.note, "now on the CPU")))
+            )
+        return super().encode(texts, instruction)
+
+
+class RetreatingFilms(BrightFilms):
+    def encode(self, images):
+        self.info = replace(self.info, device="cpu", note=f"{self.info.note}; now on the CPU")
+        return super().encode(images)
+
+
+def test_a_query_that_drives_its_tower_from_the_gpu_says_so_itself(explorer, towers):
+    towers.one = Retreating(INFO)
+    assert explorer.by_text("clear", encoder="words").notes == ("Now on the CPU.",)
+
+
+def test_a_film_that_drives_its_tower_from_the_gpu_says_so_itself(explorer, towers):
+    films = RetreatingFilms()
+    towers.dual = lambda name: Dual(towers.shared, films)
+    said = ("Aligned through findings; now on the CPU.",)
+    assert explorer.by_image(film(), encoder="words").notes == said
+    assert explorer.by_both("clear", film(), weight=0.5, encoder="words").notes == said
 
 
 def test_vectors_are_made_once_and_opened_by_the_next_visit(explorer, towers, tmp_path):

@@ -183,7 +183,7 @@ def test_a_folder_without_an_image_side_is_refused(copy):
 
 
 def share_the_towers(folder, **told):
-    """A second shared space in a folder beside that of the towers: a projection and a head, and whose towers it is on."""
+    """A second shared space beside the towers: a projection and a head, and whose towers it stands on."""
     torch.manual_seed(1)
     side = {f"image.{key}": value for key, value in ImageSide(DUAL).state_dict().items() if key.startswith("head.")}
     projection = {f"projection.{key}": value for key, value in TextProjection(DUAL).state_dict().items()}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from models.checkpoint import open_checkpoint, save_checkpoint
+from models.interfaces import CxrError
 from models.registry import load_dual
 from models.text import TowerConfig
 from models.vision import VisionConfig, normalised, whole_film
@@ -156,3 +157,45 @@ def test_what_helps_training_only_is_not_shipped(run, work):
 def test_only_labelled_films_of_the_splits_concerned_are_read(stage):
     assert [film.file.name for film in stage._films] == [f"train-{number}-of-6.png" for number in range(6)]
     assert [film.file.name for film in stage._choosing] == [f"choosing-{number}-of-3.png" for number in range(3)]
+
+
+@pytest.fixture(scope="module")
+def second(work, recipe, run, made_corpus):
+    """A space on the towers of the first: nothing of the image tower is trained, and findings are taught."""
+    taught = replace(recipe, start=str(work / "tower"), name="second", shares=True, lr_vision=0.0, taught=True, views=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXR_IMAGES", str(work))
+        patch.setattr("training.embeddings.cache_folder", lambda: work / "cache")
+        stage = ClipStage(taught)
+        begun = Run(work / "second-run")
+        begun.begin(taught, stage.fingerprints(), resume=False)
+        train(stage, taught.loop, begun)
+    export(taught, stage, begun, work / "second")
+    return stage
+
+
+def test_a_space_that_shares_its_towers_keeps_only_what_it_learned(second, work, run):
+    kept = open_checkpoint(work / "second" / "dual")
+    first = open_checkpoint(work / "tower" / "dual")
+    assert {key for key in kept.tensors() if key.startswith("image.")} == {"image.head.weight", "image.head.bias"}
+    assert (kept.manifest["report_tower"], kept.manifest["image_tower"]) == ("tower", "tower")
+    assert kept.manifest["image_revision"] == first.revision
+    dual = load_dual(work / "second", precision="fp32", device="cpu")
+    film = np.asarray(Image.open(work / "choosing-0-of-3.png"))
+    before = load_dual(work / "tower", precision="fp32", device="cpu")
+    assert np.allclose(dual.image.headless().encode([film]), before.image.headless().encode([film]), atol=1e-6)
+    assert dual.image.info.name == "second"
+    assert dual.image.info.note == "aligned through findings, not through paired reports"
+
+
+def test_findings_are_taught_as_a_map_on_the_features_tells_them(second):
+    told = second._labels_of(np.array([0, 2]), np.array([0, 1]))
+    assert told.shape == (2, len(SHARED_LABELS))
+    assert ((told > 0) & (told < 1)).all()
+    assert told[0, SHARED_LABELS.index("Pleural Effusion")] > told[1, SHARED_LABELS.index("Pleural Effusion")]
+
+
+def test_only_a_tower_that_stays_as_it_is_can_teach(recipe, work, made_corpus, monkeypatch):
+    monkeypatch.setenv("CXR_IMAGES", str(work))
+    with pytest.raises(CxrError, match="Only a tower that stays as it is can teach"):
+        ClipStage(replace(recipe, taught=True))

@@ -16,6 +16,7 @@ from models.vision import VisionConfig, VisionTower
 from training.datasets import SHARED_LABELS, Film, label_matrix
 from training.finding_words import ASKED, directions, every_sentence
 from training.images import begin_tower
+from training.probe import Probe, fit_probe
 
 STRENGTHS = (1e-4, 1e-3, 1e-2)  # of the probe, weakest penalty last; the choosing patients choose
 
@@ -43,25 +44,14 @@ def probe(features: Mapping[str, np.ndarray], shown: Mapping[str, Sequence[Film]
         features: [n, d] of the films "train", "choosing", "reporting".
         shown: those films.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(features["train"])
-    x = {part: scaler.transform(rows) for part, rows in features.items()}
     flags = {part: flags_of(found) for part, found in shown.items()}
-    found: dict[float, dict[str, np.ndarray]] = {}
-    for strength in STRENGTHS:
-        maps = [
-            LogisticRegression(C=strength, max_iter=200).fit(x["train"], flags["train"][:, label])
-            for label in range(len(SHARED_LABELS))
-        ]
-        found[strength] = {
-            part: np.stack([one.decision_function(x[part]) for one in maps], axis=1)
-            for part in ("choosing", "reporting")
-        }
     told = enough(flags["choosing"], 10)
-    best = max(found, key=lambda c: float(aurocs(found[c]["choosing"][:, told], flags["choosing"][:, told]).mean()))
-    return found[best]["reporting"]
+
+    def figure(one: Probe) -> float:
+        return float(aurocs(one.logits(features["choosing"])[:, told], flags["choosing"][:, told]).mean())
+
+    probes = [fit_probe(features["train"], flags["train"], strength) for strength in STRENGTHS]
+    return max(probes, key=figure).logits(features["reporting"])
 
 
 def imagenet(vision: VisionConfig, placement: Placement) -> VisionTower:

@@ -139,16 +139,6 @@ def test_an_encoder_tells_how_it_pools_and_what_else_is_known(measured):
     assert "bm25: words only, no model" in page
 
 
-def test_films_have_a_row_for_each_part(folder):
-    texts = Table(results_html.films(results.read_films(folder))).texts()
-    assert texts == [
-        ["Part", "patients", "films", "precision@5", "floor", "chance"],
-        ["all", "139", "192", "0.657", "0.638", "0.283"],
-        ["with a finding", "104", "125", "0.605", "0.638", "0.283"],
-        ["normal", "37", "67", "0.776", "0.638", "0.283"],
-    ]
-
-
 def test_the_papers_table_stands_apart_and_says_why():
     reported = results.read_paper()
     page = results_html.paper(reported)
@@ -183,16 +173,11 @@ def everything(text: str) -> str:
     raw = {**made_results.text(), **dict.fromkeys(("corpus", "corpus_sha256", "split"), text)}
     raw |= {"encoders": encoders, "rows": [*rows, {**rows[0], "part": f"{text} of a part"}], "tasks": [task]}
     raw |= {"comparisons": [{**comparison, "encoder": text, "against": f"{text}2"}]}
-    return results_html.measured(read(raw)) + results_html.films(films(text)) + results_html.paper(paper(text))
+    return results_html.measured(read(raw)) + results_html.paper(paper(text))
 
 
 def read(raw: dict[str, object]) -> Measured:
     return results._measured(json.loads(json.dumps(raw)))
-
-
-def films(text: str) -> tuple[results.FilmPart, ...]:
-    figure = results.Figure(text, text, "precision@5", text, "", 3, 0.5, 0.4, 0.6, 0.1, 0.2, None)
-    return (results.FilmPart(figure, text, text, text, 3, 4),)
 
 
 def paper(text: str) -> Paper:

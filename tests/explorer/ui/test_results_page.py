@@ -19,7 +19,7 @@ NO_IMPRESSIONS = replace(CORPUS, name="no-impressions", title="Findings alone", 
 def test_everything_that_was_measured_is_shown(tmp_path):
     shown = ResultsPage(made_results.write(tmp_path)).show()
     assert "Measured here" in shown
-    assert "Film → reports, measured here" in shown
+    assert "Films, measured here" in shown
 
 
 def test_before_anything_was_measured_the_page_says_the_command(tmp_path):
@@ -39,7 +39,7 @@ def test_a_damaged_file_is_told_in_its_place_and_hides_no_other(tmp_path):
     shown = ResultsPage(tmp_path).show()
     assert 'role="alert">The result file text.json is damaged' in shown
     assert str(tmp_path) not in shown
-    assert "Film → reports, measured here" in shown
+    assert "Films, measured here" in shown
 
 
 def test_a_new_measurement_is_there_at_the_next_visit(tmp_path):
