@@ -32,6 +32,7 @@ _CHOICES = (
     RankerChoice("llm2clip4cxr", "llm2clip4cxr: the paper's tower for radiographs", _FILMS, ""),
     RankerChoice("base", "base: the LLM of pocket, untrained", _TEXT, "untrained"),
     RankerChoice("bert4cxr", "bert4cxr: BERT, trained here in the same way", _TEXT, "baseline"),
+    RankerChoice("clip4cxr", "clip4cxr: bert4cxr for radiographs, beside pocket's film tower", _FILMS, "baseline"),
     RankerChoice("minilm", "minilm: general BERT, untouched", _TEXT, "baseline"),
     RankerChoice("bert-base", "bert-base: BERT of general English", _TEXT, "baseline"),
     RankerChoice("biomedbert", "biomedbert: BERT of PubMed articles", _TEXT, "baseline"),

@@ -1,9 +1,9 @@
-"""Write the model card of each shipped report tower: what made it, what it reaches, for whom, and where it falls short.
+"""Write the model card of each shipped tower: what made it, what it reaches, for whom, and where it falls short.
 
     python -m training.cards
 
-Figures come from the tower's manifest and assets/results/text.json; figures by age and view are measured here, on the
-test split. A tower whose weights are not in this copy has no card.
+Figures come from the towers' manifests, assets/results/text.json and, of films, assets/results/multimodal.json; figures
+of reports by age and view are measured here, on the test split. A tower whose weights are not in this copy has no card.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from explorer.metrics.retrieval import answer_ranks
 from explorer.metrics.significance import bootstrap
 from explorer.types import Report
 from models.checkpoint import MANIFEST, open_checkpoint, write_atomically
+from models.film_check import FILM_CHECK
 from models.interfaces import TextEncoder
-from models.registry import ASSETS, load_text_encoder
+from models.registry import ASSETS, TRAINED_DUALS, load_text_encoder
+from training.film_cards import about_films
 from training.tasks.retrieval import RetrievalTask, findings_to_impression
 
-RESULTS = ASSETS / "results" / "text.json"
+RESULTS, FILMS = (ASSETS / "results" / name for name in ("text.json", "multimodal.json"))
 TOWERS = ("pocket", "bert4cxr")
 LEAST = 30  # studies of a subgroup that has a row
 AGES = ((0, 39), (40, 59), (60, 79), (80, 120))
@@ -109,6 +111,20 @@ def card(name: str, manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any
     return "\n\n".join(parts) + "\n"
 
 
+def card_of_space(name: str, manifest: Mapping[str, Any], films: str) -> str:
+    """Return the model card of a shared space on the towers of others, with what `about_films` says of it."""
+    reports, images = manifest["report_tower"], manifest["image_tower"]
+    return (
+        f"# {name}\n\nThe report tower of `{reports}` and the image tower of `{images}`, see their cards, in a space "
+        f"of their own: two projections. {_sentence(manifest['note'].partition(';')[0])}\n\n"
+        f"- Licence of these weights: {manifest['licence']}\n\n{films}\n"
+    )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
+
+
 def _made_of(manifest: Mapping[str, Any]) -> str:
     tower = manifest["tower"]
     depths = f", states after layers {', '.join(map(str, tower['depths']))}" if tower.get("depths") else ""
@@ -160,7 +176,27 @@ def main() -> None:
     for name in filter(_is_here, TOWERS):
         manifest = open_checkpoint(ASSETS / name / "text").manifest
         text = card(name, manifest, rows, subgroups(corpus, load_text_encoder(name)))
-        write_atomically(ASSETS / name / "MODEL_CARD.md", partial(_write, text))
+        films = _films(name)
+        _keep(name, f"{text}\n{films}\n" if films else text)
+    for name in sorted(set(TRAINED_DUALS) - set(TOWERS)):
+        if films := _films(name):
+            _keep(name, card_of_space(name, open_checkpoint(ASSETS / name / "dual").manifest, films))
+
+
+def _films(name: str) -> str:
+    """Return what a card says of films; "" where there is no shared space, or nobody measured it."""
+    space = ASSETS / name / "dual"
+    measured = {row["encoder"]: row for row in json.loads(FILMS.read_text(encoding="utf-8"))}
+    if name not in measured or not (space / MANIFEST).is_file():
+        return ""
+    dual = open_checkpoint(space).manifest
+    check = ASSETS / dual.get("image_tower", name) / FILM_CHECK
+    known = open_checkpoint(check).manifest if (check / MANIFEST).is_file() else None
+    return about_films(dual, measured[name], known)
+
+
+def _keep(name: str, text: str) -> None:
+    write_atomically(ASSETS / name / "MODEL_CARD.md", partial(_write, text))
 
 
 def _is_here(name: str) -> bool:

@@ -36,6 +36,8 @@ class Film:
     patient: str
     view: str  # "PA" | "AP" | ""
     labels: frozenset[str]
+    age: int | None = None  # in years
+    sex: str = ""  # "F" | "M" | ""
 
 
 def film_split(patient: str) -> FilmSplit:
@@ -49,7 +51,8 @@ def film_split(patient: str) -> FilmSplit:
 def images_folder() -> Path:
     """Return the folder of radiographs named by `CXR_IMAGES`.
 
-    It holds `manifest.csv` with the columns image (path in the folder), source, patient, view, labels ("A|B").
+    It holds `manifest.csv` with the columns image (path in the folder), source, patient, view, labels ("A|B"), and, if
+    known, age and sex.
 
     Raises:
         CxrError: the variable is not set, or the folder has no manifest.
@@ -71,7 +74,16 @@ def films(folder: Path, sources: Sequence[str], split: FilmSplit) -> tuple[Film,
 def _film(folder: Path, row: dict[str, str]) -> Film:
     labels = labels_of_nih(label for label in row["labels"].split("|") if label)
     view = row["view"].upper().partition(" ")[0]
-    return Film(folder / row["image"], row["source"], row["patient"], view, labels)
+    age, sex = row.get("age", ""), row.get("sex", "").upper()
+    return Film(
+        folder / row["image"],
+        row["source"],
+        row["patient"],
+        view,
+        labels,
+        int(age) if age.isdecimal() else None,
+        sex if sex in ("F", "M") else "",
+    )
 
 
 def pixels_of(shown: Sequence[Film], size: int) -> np.ndarray:

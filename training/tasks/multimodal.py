@@ -7,8 +7,9 @@ and by a linear map. Everything stands beside chance, and features beside ImageN
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -33,6 +34,10 @@ from training.tasks.film_findings import Told, imagenet, probe, told, zero_shot
 FILM_SPLITS: Mapping[Split, FilmSplit] = {"train": "train", "validation": "choosing", "test": "reporting"}
 AS_THEY_COME = range(1_285, 4_521)  # NIH patients of the sampling that has normal films; all others have a finding
 WITHIN = "pairs of films of one view and sampling"  # what a score that knows only where a film came from gets half of
+BY_WORDS, SHARED = "AUROC, by words (zero-shot)", "precision@{}, a finding shared"
+SHARED_AT_5 = SHARED.format(5)
+AGES = ((0, 39), (40, 59), (60, 120))
+LEAST = 30  # patients of a group that has figures
 Row = dict[str, object]
 
 
@@ -87,6 +92,7 @@ def _row(encoder: str, bank: Bank, split: Split) -> Row:
         "reports": len(bank.reports),
         "figures": figures,
         "measures": [*_retrieval(bank, sharing, same, constant), *_findings(dual, bank)],
+        "groups": _groups(bank, values, zero_shot(dual, bank.pixels)),
     }
 
 
@@ -102,7 +108,7 @@ def _retrieval(bank: Bank, sharing: np.ndarray, same: np.ndarray, constant: np.n
     """Precision of shared findings at 5 and 10, and how early the first report with the very same findings comes."""
     rows = [
         _measure(
-            f"precision@{k}, a finding shared",
+            SHARED.format(k),
             bank.films,
             precision_at(sharing, k),
             bank.sharing.mean(axis=1),
@@ -127,7 +133,7 @@ def _measure(name: str, shown: Sequence[Film], values: np.ndarray, chance: np.nd
 
 def _findings(dual: Dual, bank: Bank) -> list[Row]:
     """AUROC of findings, all films together and within one view and sampling."""
-    scores = {"AUROC, by words (zero-shot)": zero_shot(dual, bank.pixels)}
+    scores = {BY_WORDS: zero_shot(dual, bank.pixels)}
     if isinstance(dual.image, FilmEncoder) and isinstance(dual.image.side, ImageSide):
         tower, placement = dual.image.side.tower, place()
         shown = {part: _labelled(part) for part in ("train", "choosing")} | {"reporting": bank.films}
@@ -140,9 +146,40 @@ def _findings(dual: Dual, bank: Bank) -> list[Row]:
         for part, kept in _strata(bank.films).items():
             figure = told(found[kept], [film for film, one in zip(bank.films, kept, strict=True) if one])
             measured += [_auroc(name, part, int(kept.sum()), figure)] if figure else []
-        among = told(found, bank.films, _groups(bank.films))
+        among = told(found, bank.films, _origins(bank.films))
         measured += [_auroc(name, WITHIN, len(bank.films), among)] if among else []
     return measured
+
+
+def _groups(bank: Bank, values: Mapping[str, np.ndarray], scores: np.ndarray) -> list[Row]:
+    """Precision and findings by words of those groups of patients that are large enough to say something about."""
+    measured: list[Row] = []
+    for name, kept in _people(bank.films).items():
+        shown = [film for film, one in zip(bank.films, kept, strict=True) if one]
+        if len({film.patient for film in shown}) >= LEAST:
+            parts = [values[one][kept] for one in ("precision@5", "chance", "floor")]
+            figure = told(scores[kept], shown)
+            measured += [_measure(SHARED_AT_5, shown, *parts) | {"part": name}]
+            measured += [_auroc(BY_WORDS, name, len(shown), figure)] if figure else []
+    return measured
+
+
+def _people(shown: Sequence[Film]) -> dict[str, np.ndarray]:
+    """Films by view, age and sex, as far as they are known."""
+    known: dict[str, Callable[[Film], bool]] = {
+        **{f"{view} film": partial(_is, "view", view) for view in ("PA", "AP")},
+        **{f"age {low}–{high}": partial(_aged, low, high) for low, high in AGES},
+        **{words: partial(_is, "sex", sex) for sex, words in (("F", "women"), ("M", "men"))},
+    }
+    return {name: np.array([belongs(film) for film in shown], dtype=bool) for name, belongs in known.items()}
+
+
+def _is(field: str, value: str, film: Film) -> bool:
+    return bool(getattr(film, field) == value)
+
+
+def _aged(low: int, high: int, film: Film) -> bool:
+    return film.age is not None and low <= film.age <= high
 
 
 def _auroc(name: str, part: str, films_: int, found: Told) -> Row:
@@ -175,7 +212,7 @@ def _strata(shown: Sequence[Film]) -> dict[str, np.ndarray]:
     return parts
 
 
-def _groups(shown: Sequence[Film]) -> list[str]:
+def _origins(shown: Sequence[Film]) -> list[str]:
     return [f"{film.view} {_number(film.patient) in AS_THEY_COME}" for film in shown]
 
 

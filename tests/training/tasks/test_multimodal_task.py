@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from explorer.corpora import openi
-from training.datasets import Film
-from training.tasks.multimodal import _by_patient, _parts, multimodal
+from training.datasets import SHARED_LABELS, Film
+from training.tasks.multimodal import Bank, _by_patient, _groups, _parts, _people, multimodal
 
 
 def test_films_are_averaged_within_their_patient_first():
@@ -35,6 +35,36 @@ def test_normal_films_are_reported_apart():
         "with a finding": [False, True],
         "normal": [True, False],
     }
+
+
+def test_people_are_grouped_by_what_is_known_of_them():
+    films = [
+        Film(Path(), "", "a", "PA", frozenset(), 39, "F"),
+        Film(Path(), "", "b", "AP", frozenset(), 60, "M"),
+        Film(Path(), "", "c", "", frozenset()),
+    ]
+    groups = {name: part.tolist() for name, part in _people(films).items()}
+    assert groups["PA film"] == groups["women"] == groups["age 0–39"] == [True, False, False]
+    assert groups["AP film"] == groups["men"] == groups["age 60–120"] == [False, True, False]
+    assert groups["age 40–59"] == [False] * 3
+
+
+def test_only_groups_of_enough_patients_have_figures():
+    draw = np.random.default_rng(0)
+    films = [
+        Film(Path(), "", f"p{number}", "PA" if number < 40 else "AP", frozenset({"Edema"} if number % 2 else set()))
+        for number in range(60)
+    ]
+    bank = Bank(tuple(films), (), (), np.zeros((60, 1), bool), np.zeros((60, 1), bool))
+    values = {name: np.full(60, value) for name, value in (("precision@5", 0.5), ("chance", 0.25), ("floor", 0.4))}
+    scores = draw.normal(0, 1, (60, len(SHARED_LABELS)))
+    rows = _groups(bank, values, scores)
+    assert [(row["part"], row["measure"], row["patients"]) for row in rows] == [
+        ("PA film", "precision@5, a finding shared", 40),
+        ("PA film", "AUROC, by words (zero-shot)", 40),
+    ]
+    assert (rows[0]["value"], rows[0]["chance"], rows[0]["floor"]) == (0.5, 0.25, 0.4)
+    assert list(rows[1]["labels"]) == ["Edema"]
 
 
 @pytest.mark.slow
