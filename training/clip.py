@@ -196,7 +196,7 @@ class ClipStage:
 
         The first figure, the mean of both, is the one to choose by.
         """
-        features = self._on_device(seen_by(self.trained.image.tower, self._choosing_pixels, self._placement))
+        features = self._choosing_features()
         scores = self._logits(features, self._pool_vectors).cpu().numpy()
         relevant = shares_a_finding([film.labels for film in self._choosing], self._pool)
         ranked = np.take_along_axis(relevant, np.argsort(-scores, axis=1, kind="stable"), axis=1)
@@ -211,6 +211,12 @@ class ClipStage:
             "precision@5": float(ranked[:, :5].mean()),
             "chance": float(relevant.mean()),
         }
+
+    def _choosing_features(self) -> Tensor:
+        tower, pixels = self.trained.image.tower, self._choosing_pixels
+        if self._features is None:
+            return self._on_device(seen_by(tower, pixels, self._placement))
+        return self._on_device(features_of(tower, self._choosing, pixels, self._placement))  # as it always was
 
     def _logits(self, features: Tensor, reports: Tensor) -> Tensor:
         films = F.normalize(self.trained.image.head(features).float(), dim=-1)

@@ -32,8 +32,8 @@ def about_films(dual: Record, measured: Record, check: Record | None) -> str:
         (
             "## With films\n\n" + _made(dual),
             "## What it reaches with films\n\nPatients no training has seen; averaged within a patient, an AUROC over "
-            "the findings with at least 15 positive films; 95 % interval over patients. Floor: the same answer for every "
-            "film.\n\n" + _table(measured["measures"]),
+            "the findings with at least 15 positive films; 95 % interval over patients. Floor: the same answer for "
+            "every film.\n\n" + _table(measured["measures"]),
             "## With films by view, age and sex\n\nGroups of at least 30 patients. Chance of an AUROC is .5.\n\n"
             + _table(measured["groups"]),
             "## Limits with films\n\n" + _limits(measured["measures"], check),
