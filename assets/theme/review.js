@@ -1,11 +1,12 @@
-// The Review page. The server draws a screen; the script fills in its texts, ranks and marks, and sends every change.
+// The Review page. The server draws a screen; the script fills in its texts, ranks and marks, and sends every change
+// through the line of review-line.js.
 (() => {
   "use strict";
   const root = document.documentElement;
   const $ = (what, within = document.querySelector("#review")) => within?.querySelector(what);
   const all = (what, within = document.querySelector("#review")) => [...within.querySelectorAll(what)];
-  const send = (message) => window.dispatchEvent(new CustomEvent("cxr:review", { detail: message }));
   const work = (message) => window.dispatchEvent(new CustomEvent("cxr:review-work", { detail: message }));
+  const tell = (html) => { document.querySelector("#review-said").innerHTML = html; };
 
   // Who reviews what, kept for this tab only, so that a reload goes on where it was.
   const REMEMBERED = "review";
@@ -13,12 +14,42 @@
   const forget = () => sessionStorage.removeItem(REMEMBERED);
   const remembered = () => JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "null");
 
+  const line = window.cxrReviewLine(({ act }) => {
+    if (act === "save") saved("not saved yet", true);
+    else if (told) saved("waiting for the server", true);
+  });
+  const waits = () => {
+    const page = document.querySelector("#review");
+    const on = line.coming();
+    page.toggleAttribute("data-waiting", on);
+    page.ariaBusy = String(on);
+    const box = $("textarea");
+    if (box && told) box.readOnly = on;
+  };
+  const post = (message) => { line.post(message); waits(); };
+  // Ask for another screen. While one is on its way nothing else is asked for, except of the same case.
+  const ask = (message) => {
+    if (line.coming() && !line.staying()) return;
+    tell("");
+    post(message);
+  };
+
+  // Acts on a case. While the same case is drawn anew they wait for it; while another is on its way the page is dimmed
+  // and takes none.
+  const held = [];
+  const perform = (act) => {
+    if (!line.coming()) act();
+    else if (line.staying()) held.push(act);
+  };
+
   let shown = false;
   const start = () => {
     if (shown || root.dataset.page !== "review" || !document.querySelector("#review-bridge span")) return;
     shown = true;
     const before = remembered();
-    send(before ? { act: "sit", review: before.review, reviewer: before.reviewer } : { act: "open" });
+    // What was not confirmed before a reload goes first; only then is the seat the same as before.
+    if (before) post({ act: "sit", ...before, session: line.left() ? before.session : "" });
+    else post({ act: "open" });
   };
   new MutationObserver(start).observe(root, { attributes: true, attributeFilter: ["data-page"] });
   window.addEventListener("cxr:review-ready", () => setTimeout(start));
@@ -26,7 +57,7 @@
   // A set of queries from Compare: its form is what the page opens with.
   window.addEventListener("cxr:review-set", ({ detail }) => {
     shown = true;
-    send({ act: "queries", ...detail });
+    post({ act: "queries", ...detail });
   });
 
   // The case on the screen.
@@ -34,9 +65,6 @@
   let answer = null; // what the reviewer says, as it is sent
   let chosen = 0; // place of the report that keys act on
   let since = 0; // when it came into view
-  let seq = Date.now() * 1000;
-  let unsaved = 0; // the newest change that was not confirmed
-  let again = 0;
 
   const seconds = () => {
     const now = Date.now();
@@ -47,42 +75,20 @@
 
   const message = (act, more) => {
     seconds();
-    seq += 1;
-    return { act, seat: told.seat, number: told.number, seq, answer: structuredClone(answer), ...more };
+    return { act, seat: told.seat, number: told.number, answer: structuredClone(answer), ...more };
   };
 
   const saved = (words, failed) => {
-    const line = $(".saved");
-    if (line) { line.textContent = words; line.toggleAttribute("data-failed", Boolean(failed)); }
+    const box = $(".saved");
+    if (box) { box.textContent = words; box.toggleAttribute("data-failed", Boolean(failed)); }
   };
 
-  // Each message carries the whole answer: a lost one is mended by the next, or by sending the newest again.
   const save = (action) => {
-    unsaved = seq + 1;
     saved("saving");
-    send(message("save", { action }));
-    clearTimeout(again);
-    again = setTimeout(() => { if (unsaved && told) { saved("not saved yet", true); save(action); } }, 5_000);
+    post(message("save", { action }));
   };
 
-  // Of two answers of the server that cross, the browser can lose one: a screen is asked for when nothing is under way,
-  // and asked for again where none comes.
-  let awaited = 0;
-  const ask = (asked) => {
-    const latest = Date.now() + 2_000;
-    const go = () => {
-      if (unsaved && Date.now() < latest) { setTimeout(go, 15); return; }
-      unsaved = 0;
-      clearTimeout(again);
-      clearTimeout(awaited);
-      send(asked);
-      const { review, reviewer } = asked.seat;
-      awaited = setTimeout(() => send({ act: "sit", review, reviewer }), 6_000);
-    };
-    go();
-  };
-
-  const change = (action, how) => { how(); draw(); save(action); };
+  const change = (action, how) => perform(() => { how(); draw(); save(action); });
 
   // Texts. Places in them are counted in characters, as the server counts, not in UTF-16 units.
   const spans = (text, marks) => {
@@ -164,18 +170,19 @@
 
   const mark = (place, kind) => {
     const [start, end] = selected(kind === "omission" ? $("[data-truth]") : $(".text", cards()[place]));
-    const whole = answer.marks.findIndex((one) => one.candidate === place && one.kind === kind && one.start === one.end);
     change(`mark ${kind}`, () => {
+      const whole = answer.marks.findIndex((one) => one.candidate === place && one.kind === kind && one.start === one.end);
       if (start < end || whole < 0) answer.marks.push({ candidate: place, kind, start, end, critical: false });
       else answer.marks.splice(whole, 1);
     });
     getSelection().removeAllRanges();
   };
 
-  const critical = (at) => change("critical", () => { answer.marks[at].critical = !answer.marks[at].critical; });
+  // A mark is known by its place among the others, which a case drawn anew may change.
+  const critical = (at) => { if (!line.coming()) change("critical", () => { answer.marks[at].critical = !answer.marks[at].critical; }); };
   const lastMark = () => answer.marks.findLastIndex((one) => one.candidate === chosen);
 
-  const turn = (state, action) => {
+  const turn = (state, action) => perform(() => {
     if (state === "submitted" && answer.levels.some((level) => level === 0)) {
       const open = answer.levels.flatMap((level, place) => (level === 0 ? [`Report ${place + 1}`] : []));
       saved(`no rank yet: ${open.join(", ")}`, true);
@@ -184,39 +191,38 @@
     }
     const last = message("turn", { action });
     ask({ ...last, answer: { ...last.answer, state } });
-  };
+  });
 
-  const go = (number) => {
-    const ending = root.querySelector("#review [data-end]");
-    const { seat, last } = told ?? JSON.parse(ending.dataset.end);
+  const go = (number) => perform(() => {
+    const { seat, last } = told ?? JSON.parse($("[data-end]").dataset.end);
     ask({ act: "go", seat, number: Math.max(0, Math.min(last, number)) });
-  };
+  });
 
   const acts = {
     sit: ({ dataset }) => {
       const name = $("[name=reviewer]");
-      if (name.reportValidity()) send({ act: "sit", review: dataset.review, reviewer: name.value });
+      if (name.reportValidity()) ask({ act: "sit", review: dataset.review, reviewer: name.value });
     },
-    leave: () => { forget(); told = null; send({ act: "open" }); },
+    leave: () => perform(() => { forget(); ask({ act: "open" }); }),
     previous: () => go((told?.number ?? Infinity) - 1),
     next: () => go(told.number + 1),
-    undo: () => ask(message("undo")),
+    undo: () => perform(() => ask(message("undo"))),
     skip: () => turn("skipped", "skip"),
     submit: () => turn("submitted", "submit"),
     flag: () => change("discuss", () => { answer.flagged = !answer.flagged; }),
-    reveal: () => ask(message("reveal")),
+    reveal: () => perform(() => ask(message("reveal"))),
     critical: ({ dataset }) => critical(Number(dataset.at)),
-    unmark: ({ dataset }) => change("unmark", () => answer.marks.splice(Number(dataset.at), 1)),
-    finish: () => send({ act: "finish", seat: JSON.parse($("[data-end]").dataset.end).seat }),
-    results: ({ dataset }) => send({ act: "results", review: dataset.review }),
-    rules: ({ dataset }) => send({ act: "rules", review: dataset.review }),
-    "forget-answers": ({ dataset }) => send({ act: "forget-answers", review: dataset.review }),
-    export: ({ dataset }) => send({ act: "export", review: dataset.review, kind: dataset.kind, seat: remembered() }),
-    forget: ({ dataset }) => send({ act: "forget", review: dataset.review, reviewer: dataset.reviewer }),
-    delete: ({ dataset }) => send({ act: "delete", review: dataset.review }),
-    lab: () => send({ act: "lab" }),
-    another: (button) => send({ act: "another", ...fieldsOf(button.form) }),
-    inject: (button) => send({ act: "inject", ...fieldsOf(button.form) }),
+    unmark: ({ dataset }) => { if (!line.coming()) change("unmark", () => answer.marks.splice(Number(dataset.at), 1)); },
+    finish: () => ask({ act: "finish", seat: JSON.parse($("[data-end]").dataset.end).seat }),
+    results: ({ dataset }) => ask({ act: "results", review: dataset.review }),
+    rules: ({ dataset }) => ask({ act: "rules", review: dataset.review }),
+    "forget-answers": ({ dataset }) => ask({ act: "forget-answers", review: dataset.review }),
+    export: ({ dataset }) => post({ act: "export", review: dataset.review, kind: dataset.kind, seat: remembered() }),
+    forget: ({ dataset }) => ask({ act: "forget", review: dataset.review, reviewer: dataset.reviewer }),
+    delete: ({ dataset }) => ask({ act: "delete", review: dataset.review }),
+    lab: () => ask({ act: "lab" }),
+    another: (button) => ask({ act: "another", ...fieldsOf(button.form) }),
+    inject: (button) => ask({ act: "inject", ...fieldsOf(button.form) }),
     stop: () => window.dispatchEvent(new Event("cxr:review-stop")),
   };
   const SURE = { forget: "Press again to delete", delete: "Press again to delete", "forget-answers": "Press again to delete" };
@@ -240,7 +246,7 @@
   });
 
   document.addEventListener("input", ({ target }) => {
-    if (!told || !target.matches("#review textarea")) return;
+    if (!told || !target.matches("#review .comment textarea")) return;
     answer.comment = target.value;
     save("comment");
   });
@@ -305,28 +311,35 @@
   });
   document.addEventListener("dragend", () => { if (dragged >= 0) over(); dragged = -1; });
 
-  // What the server sends.
-  window.addEventListener("cxr:stage", () => {
-    shown = true;
-    clearTimeout(awaited);
+  // What the server sends. `number` tells a case drawn anew from another one.
+  const show = (html) => {
+    const before = told;
+    const active = document.activeElement;
+    const control = active?.matches("#review textarea") ? "textarea" : `[data-do="${active?.closest("#review [data-do]")?.dataset.do}"]`;
+    document.querySelector("#review-shown").innerHTML = html;
     const box = $(".case");
     told = box ? JSON.parse(box.dataset.case) : null;
-    unsaved = 0;
-    clearTimeout(again);
-    if (box) {
-      answer = told.answer;
-      if (!answer.levels.length) answer.levels = told.texts.map(() => 0);
-      chosen = Math.max(0, answer.levels.indexOf(0));
-      since = Date.now();
-      remember(told.seat, told.number);
-      draw();
-      scrollTo(0, 0);
-      if (root.dataset.page === "review" && document.activeElement?.tagName !== "TEXTAREA") cards()[chosen].focus({ preventScroll: true });
-    } else if ($("[data-end]")) {
-      remember(JSON.parse($("[data-end]").dataset.end).seat, 0);
+    if (box) arrive(before?.number === told.number && before.seat.review === told.seat.review, control);
+    else if ($("[data-end]")) {
+      const { seat, last } = JSON.parse($("[data-end]").dataset.end);
+      remember(seat, last + 1);
     }
-    document.querySelector("#review").dataset.stage = String(Number(document.querySelector("#review").dataset.stage ?? 0) + 1);
-  });
+    const page = document.querySelector("#review");
+    page.dataset.stage = String(Number(page.dataset.stage ?? 0) + 1);
+  };
+  const arrive = (same, control) => {
+    answer = told.answer;
+    if (!answer.levels.length) answer.levels = told.texts.map(() => 0);
+    if (!same) {
+      held.length = 0;
+      chosen = Math.max(0, answer.levels.indexOf(0));
+      scrollTo(0, 0);
+    }
+    since = Date.now();
+    remember(told.seat, told.number);
+    draw();
+    if (root.dataset.page === "review") ((same && $(control)) || cards()[chosen]).focus({ preventScroll: true });
+  };
 
   const download = ({ file, text }) => {
     const link = document.createElement("a");
@@ -342,11 +355,26 @@
   window.addEventListener("cxr:reply", ({ detail }) => {
     if (!detail) return;
     const reply = JSON.parse(detail);
-    if (reply.saved >= unsaved && "saved" in reply) { unsaved = 0; clearTimeout(again); saved("saved"); }
-    if ("refused" in reply) { clearTimeout(again); clearTimeout(awaited); unsaved = 0; saved("not saved", true); busy(false); }
-    if (reply.done) busy(false);
-    if ("held" in reply || "refused" in reply) taken?.(reply.held ?? null);
+    const confirmed = "ack" in reply;
+    if (confirmed && !line.take(reply.ack)) return; // the second answer to what was sent twice
+    if ("told" in reply) tell(reply.told);
+    if (!confirmed) return;
+    if ("stage" in reply && !line.coming()) show(reply.stage);
+    if (reply.refused) { held.length = 0; saved("not saved", true); busy(false); }
+    else if (told && "saved" in reply) saved(line.saving() ? "saving" : "saved");
+    if ("held" in reply || reply.refused) taken?.(reply.held ?? null);
     if (reply.file) download(reply);
+    line.next();
+    waits();
+    if (!line.coming()) held.splice(0).forEach(perform);
+  });
+  // Long work tells how far it is; what comes of it is shown unless somebody reviews a case meanwhile.
+  window.addEventListener("cxr:worked", ({ detail }) => {
+    if (!detail) return;
+    const { told: said, stage, done } = JSON.parse(detail);
+    tell(said);
+    if (stage && !told) show(stage);
+    if (done) busy(false);
   });
 
   // Forms: a review to be made, a language model to be asked.
@@ -363,7 +391,7 @@
     const letters = [...text]; // a sign of two halves is never cut
     for (let start = 0; start < letters.length && name !== null; start += PIECE) {
       const reply = new Promise((resolve) => { taken = resolve; });
-      send({ act: "piece", name, text: letters.slice(start, start + PIECE).join("") });
+      post({ act: "piece", name, start, text: letters.slice(start, start + PIECE).join("") });
       name = await reply;
     }
     taken = null;

@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from explorer.errors import BadReview, Damaged, StoreError
+from explorer.errors import BadReview
+from explorer.review.database import opened, told
 from explorer.review.records import (
     LONGEST_NAME,
     PRACTICE,
@@ -34,23 +35,8 @@ from explorer.review.records import (
     read_answer,
 )
 
-FILE = "reviews.sqlite"
-VERSION = 1
 TYPING = "comment"  # the one action that continues the change before it
 UNDO = "undo"
-_SCHEMA = """
-CREATE TABLE reviews (id TEXT PRIMARY KEY, about TEXT NOT NULL);
-CREATE TABLE cases (review TEXT, number INTEGER, content TEXT NOT NULL, PRIMARY KEY (review, number));
-CREATE TABLE changes (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, review TEXT, number INTEGER, reviewer TEXT, session TEXT, seq INTEGER,
-    at TEXT, action TEXT, answer TEXT NOT NULL, before INTEGER
-);
-CREATE INDEX changes_of ON changes (review, reviewer, number, id);
-CREATE TABLE seats (review TEXT, reviewer TEXT, session TEXT, closed INTEGER, PRIMARY KEY (review, reviewer));
-CREATE TABLE judgements (review TEXT, number INTEGER, judge TEXT, kind TEXT, ranks TEXT NOT NULL, notes TEXT NOT NULL,
-    at TEXT, PRIMARY KEY (review, number, judge));
-CREATE TABLE events (review TEXT, at TEXT, who TEXT, what TEXT);
-"""
 _NEWEST = """
 SELECT number, reviewer, answer FROM changes WHERE id IN (
     SELECT max(id) FROM changes WHERE review = ? GROUP BY reviewer, number
@@ -99,16 +85,7 @@ class ReviewStore:
 
         Raises StoreError if it cannot be written, Damaged if the file is not a whole database of this version.
         """
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = folder / FILE
-            file.touch(mode=0o600)
-            connection = sqlite3.connect(file, timeout=10, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.OperationalError) as error:
-            raise StoreError("The data folder cannot be written. Make room, or name another in CXR_DATA.") from error
-        with _told():
-            _prepare(connection)
-        return cls(connection)
+        return cls(opened(folder))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -145,8 +122,10 @@ class ReviewStore:
             return _case(content)
         raise BadReview("This review has no such case. Go back to the list of reviews.")
 
-    def sit(self, review: str, reviewer: str) -> Seat:
+    def sit(self, review: str, reviewer: str, session: str = "") -> Seat:
         """Let a reviewer take their seat, also in another window than before; then only the newest may write.
+
+        A window that names the session it had keeps it, if nobody took the seat since.
 
         Raises BadReview for a name that is none, or a review that is not there.
         """
@@ -154,14 +133,14 @@ class ReviewStore:
         if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
             raise BadReview(f"Give a reviewer's name or initials, 1 to {LONGEST_NAME} letters.")
         self.review(review)
-        seat = Seat(review, name, secrets.token_hex(8))
         with self._writing() as database:
             old = database.execute(
-                "SELECT closed FROM seats WHERE review = ? AND reviewer = ?", (review, name)
+                "SELECT closed, session FROM seats WHERE review = ? AND reviewer = ?", (review, name)
             ).fetchone()
             if old is None:
                 self._log(review, name, "began")
-            closed = old[0] if old else 0
+            closed, before = old or (0, "")
+            seat = Seat(review, name, before if session and session == before else secrets.token_hex(8))
             database.execute("INSERT OR REPLACE INTO seats VALUES (?, ?, ?, ?)", (review, name, seat.session, closed))
         return seat
 
@@ -198,9 +177,9 @@ class ReviewStore:
         return True
 
     def undo(self, seat: Seat, number: int, seq: int) -> Answer:
-        """Take back the last change of a case and return what then stands; time spent is kept.
+        """Take back the last change of a case that can be seen, and return what then stands; time spent is kept.
 
-        Raises as `save`.
+        The same `seq` again takes nothing more back. Raises as `save`.
         """
         case = self.case(seat.review, number)
         with self._writing() as database:
@@ -209,13 +188,23 @@ class ReviewStore:
             if last is None:
                 return Answer()
             now = read_answer(json.loads(last["answer"]), case)
-            earlier = database.execute("SELECT answer, before FROM changes WHERE id = ?", (last["before"],)).fetchone()
-            then = read_answer(json.loads(earlier[0]), case) if earlier else Answer()
-            answer = replace(then, seconds=now.seconds)
-            if answer != now:
+            if last["session"] == seat.session and last["seq"] >= seq:
+                return now
+            answer, before = self._earlier(last["before"], now, case)
+            if not _alike(answer, now):
                 stamp = (seat.session, seq, _now(), UNDO, _dumped(as_json(answer)))
-                database.execute(_ADD, (seat.review, number, seat.reviewer, *stamp, earlier[1] if earlier else None))
+                database.execute(_ADD, (seat.review, number, seat.reviewer, *stamp, before))
         return answer
+
+    def _earlier(self, change: int | None, now: Answer, case: Case) -> tuple[Answer, int | None]:
+        """Return the nearest answer, from a change backwards, that differs from the one now; and the change before."""
+        while change is not None:
+            (found, before) = self._rows("SELECT answer, before FROM changes WHERE id = ?", change)[0]
+            answer = replace(read_answer(json.loads(found), case), seconds=now.seconds)
+            if not _alike(answer, now):
+                return answer, before
+            change = before
+        return Answer(seconds=now.seconds), None
 
     def close_for(self, seat: Seat) -> None:
         """Let a reviewer change nothing more, because they are now told which report is whose.
@@ -317,13 +306,13 @@ class ReviewStore:
         self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (review, _now(), who, what))
 
     def _rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with self._turn, _told():
+        with self._turn, told():
             return self._connection.execute(sql, parameters).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """All that is written inside takes effect together, or not at all."""
-        with self._turn, _told():
+        with self._turn, told():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -334,37 +323,9 @@ class ReviewStore:
 
     def _shrink(self) -> None:
         """Have nothing of what was deleted left in the file or its log."""
-        with self._turn, _told():
+        with self._turn, told():
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise StoreError(
-            "The review could not be saved: the data folder is full or not writable. Make room."
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise Damaged(
-            "The file of reviews is damaged. Put a copy of it back, or move it away to begin anew."
-        ) from error
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.execute("BEGIN IMMEDIATE")  # of two that open a new file, one makes the tables
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        for statement in _SCHEMA.split(";")[:-1]:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={VERSION}")
-    connection.execute("COMMIT")
-    if version not in (0, VERSION):
-        raise Damaged("The file of reviews was made by another version of this product. Update it, or move it away.")
 
 
 def _case(content: str) -> Case:
@@ -373,6 +334,12 @@ def _case(content: str) -> Case:
         Candidate(one["text"], tuple(Origin(**origin) for origin in one["origins"])) for one in raw["candidates"]
     )
     return Case(raw["number"], raw["study"], raw["query"], raw["truth"], candidates)
+
+
+def _alike(one: Answer, other: Answer) -> bool:
+    """Return whether a reviewer sees no difference: no rank yet is the same as no ranks at all."""
+    first, second = (replace(answer, levels=answer.levels if any(answer.levels) else ()) for answer in (one, other))
+    return first == second
 
 
 def _kind(kind: str) -> RaterKind:

@@ -28,8 +28,10 @@ class Held:
                 del self._texts[next(iter(self._texts))]
         return name
 
-    def add(self, name: str, piece: str) -> str:
+    def add(self, name: str, start: int, piece: str) -> str:
         """Add a piece to what is held under a name, "" to begin; return the name.
+
+        start: characters handed over before; a piece that is here already is overlooked.
 
         Raises BadReview if it becomes too large, or is held no more; it is then dropped.
         """
@@ -42,7 +44,8 @@ class Held:
                 raise BadReview(
                     f"The file has more than {MOST_BYTES // 2**20} MB, or was sent too slowly. Import fewer."
                 )
-            pieces.append(piece)
+            if start == sum(map(len, pieces)):
+                pieces.append(piece)
         return name
 
     def texts(self, name: object) -> tuple[str, ...]:

@@ -48,9 +48,14 @@ class Progress:
     open: tuple[int, ...]
 
 
-def waiting() -> str:
-    """Return what stands on the page until it is first shown."""
-    return '<p class="status busy">Opening the reviews</p>'
+def told() -> str:
+    """Return the place of the line above the screen, which the script of the page fills."""
+    return '<div id="review-said"></div>'
+
+
+def stage() -> str:
+    """Return the place of the screen, with what stands there until it is first shown."""
+    return '<div id="review-shown"><p class="status busy">Opening the reviews</p></div>'
 
 
 def listing(listed: Sequence[Listed], form: str, *, door: bool) -> str:

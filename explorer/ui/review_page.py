@@ -1,8 +1,8 @@
 """The Review page. The browser sends what a person did as one small message, and gets a screen or a word back.
 
-Messages about an answer are saved before they are answered; each carries the whole answer of its case, so that a lost
-one is mended by the next. Nothing sent back names a model until the reviewer's answers are closed, or a person who
-runs the review asks for its results.
+Messages about an answer are saved before they are answered, and the answer says which message it is to: the script of
+the page sends one again until then, and one that was taken before changes nothing. Nothing sent back names a model
+until the reviewer's answers are closed, or a person who runs the review asks for its results.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import gradio as gr
 
-from explorer.errors import BadReview, CxrError
+from explorer.errors import BadReview, CxrError, StoreError
 from explorer.review.practice import expected_ranks
 from explorer.review.records import PRACTICE, read_answer
 from explorer.review.store import ReviewStore, Seat
@@ -27,14 +27,18 @@ from explorer.ui.lab import LabDesk
 from explorer.ui.review_making import Maker
 from explorer.ui.theme import PLAIN, QUIET
 
-STAGE_SHOWN = "watch('value', () => window.dispatchEvent(new Event('cxr:stage')))"
-REPLIED = """
-watch('value', () => {
+MAILED = """
+watch('value', () => {{
     const words = element.textContent; // Gradio writes a clock into it while it waits
-    const detail = words.slice(words.indexOf('{'), words.lastIndexOf('}') + 1);
-    window.dispatchEvent(new CustomEvent('cxr:reply', {detail}));
-});
+    const detail = words.slice(words.indexOf('{{'), words.lastIndexOf('}}') + 1);
+    window.dispatchEvent(new CustomEvent('{event}', {{detail}}));
+}});
 """
+WORK_ENDED = """() => {{
+    const mail = document.createElement('i');
+    mail.textContent = JSON.stringify({{told: ({words})(), done: true, number: Date.now()}});
+    return mail.innerHTML;
+}}"""
 SENDING = """
 window.addEventListener('cxr:review', ({detail}) => trigger('submit', detail));
 window.addEventListener('cxr:review-work', ({detail}) => { element.dataset.stopped = ''; trigger('select', detail); });
@@ -45,7 +49,7 @@ BUSY = "The review could not be reached: the server is busy, or something failed
 AT_ONCE = 4  # messages answered at the same time
 
 Message = Mapping[str, Any]
-Screen = dict[Any, Any]
+Reply = dict[str, Any]  # "stage": the screen, "told": the line above it, both HTML; and words for the script
 
 
 class ReviewPage:
@@ -58,27 +62,41 @@ class ReviewPage:
         self._opened: ReviewStore | None = None
         self._replies = 0
         with gr.Column(elem_id="review"):
-            self.stage = gr.HTML(review_html.waiting(), elem_id="review-stage", js_on_load=STAGE_SHOWN, **PLAIN)
-            self.told = gr.HTML("", elem_id="review-told", **PLAIN)
-            self.reply = gr.HTML("", elem_id="review-reply", js_on_load=REPLIED, **PLAIN)
+            gr.HTML(review_html.told(), elem_id="review-told", **PLAIN)
+            gr.HTML(review_html.stage(), elem_id="review-stage", **PLAIN)
+            self.mail = gr.HTML("", elem_id="review-reply", js_on_load=MAILED.format(event="cxr:reply"), **PLAIN)
+            self.worked = gr.HTML("", elem_id="review-worked", js_on_load=MAILED.format(event="cxr:worked"), **PLAIN)
             self.bridge = gr.HTML("<span></span>", elem_id="review-bridge", js_on_load=SENDING, **PLAIN)
 
     def wire(self) -> None:
         """Connect the messages to their answers. Small ones never wait behind long work."""
-        shown = [self.stage, self.told, self.reply]
         answered = self.bridge.submit(
-            self.answer, outputs=shown, trigger_mode="multiple", concurrency_limit=AT_ONCE, **QUIET
+            self.post, outputs=self.mail, trigger_mode="multiple", concurrency_limit=AT_ONCE, **QUIET
         )
-        answered.failure(lambda: {self.told: render.alert(BUSY)}, outputs=shown, **QUIET)
+        answered.failure(lambda: self._mailed({"told": render.alert(BUSY)}), outputs=self.mail, **QUIET)
         if self._maker is not None:
-            worked = self.bridge.select(self.work, outputs=shown, trigger_mode="once", concurrency_limit=1, **QUIET)
-            worked.failure(None, outputs=[self.told], js=ended("review-bridge", BUSY), **QUIET)
-            self.bridge.clear(self.stopped, outputs=shown, cancels=[worked], **QUIET)
+            worked = self.bridge.select(
+                self.work, outputs=self.worked, trigger_mode="once", concurrency_limit=1, **QUIET
+            )
+            failed = WORK_ENDED.format(words=ended("review-bridge", BUSY))
+            worked.failure(None, outputs=[self.worked], js=failed, **QUIET)
+            self.bridge.clear(self.stopped, outputs=self.worked, cancels=[worked], **QUIET)
 
-    def answer(self, event: gr.EventData) -> Screen:
-        """Answer one message. What cannot be done is said on the page; what was saved stays saved."""
+    def post(self, event: gr.EventData) -> str:
+        """Answer one message for the script of the page; what could not be saved now is not confirmed."""
         message = event._data if isinstance(event._data, dict) else {}
-        acts: Mapping[str, Callable[[Message], Screen]] = {
+        try:
+            reply = self.answer(message)
+        except StoreError as error:
+            return self._mailed({"told": render.alert(error)})
+        return self._mailed({"ack": message.get("seq"), **reply})
+
+    def answer(self, message: Message) -> Reply:
+        """Answer one message. What cannot be done is said on the page; what was saved stays saved.
+
+        Raises StoreError if the reviews cannot be read or written.
+        """
+        acts: Mapping[str, Callable[[Message], Reply]] = {
             "open": self._open,
             "sit": self._sit,
             "go": self._go,
@@ -92,25 +110,27 @@ class ReviewPage:
         }
         act = acts.get(str(message.get("act")))
         try:
-            return act(message) if act else {self.told: ""}
+            return act(message) if act else {"refused": True}
+        except StoreError:
+            raise
         except CxrError as error:
-            return {self.told: render.alert(error), self.reply: self._said(refused=message.get("seq", 0))}
+            return {"told": render.alert(error), "refused": True}
 
-    def work(self, event: gr.EventData) -> Iterator[Screen]:
+    def work(self, event: gr.EventData) -> Iterator[str]:
         """Do long work, say how far it is, and show what comes of it."""
         message = event._data if isinstance(event._data, dict) else {}
         assert self._maker is not None  # noqa: S101 - wired only then
         try:
-            done = yield from self._maker.work(self._store, message, lambda line: {self.told: line})
+            done = yield from self._maker.work(self._store, message, lambda line: self._mailed({"told": line}))
         except CxrError as error:
-            yield {self.told: render.alert(error), self.reply: self._said(refused=0)}
+            yield self._mailed({"told": render.alert(error), "done": True})
             return
         screen = done.screen or (self._shown(done.review) if done.review else self._list())
-        yield {self.stage: screen, self.told: render.told(done.said), self.reply: self._said(done=True)}
+        yield self._mailed({"stage": screen, "told": render.told(done.said), "done": True})
 
-    def stopped(self) -> Screen:
+    def stopped(self) -> str:
         """Say that long work was stopped."""
-        return {self.told: render.told(STOPPED), self.reply: self._said(done=True)}
+        return self._mailed({"told": render.told(STOPPED), "done": True})
 
     @property
     def _store(self) -> ReviewStore:
@@ -120,7 +140,7 @@ class ReviewPage:
                 self._opened = ReviewStore.open(self._folder)
             return self._opened
 
-    def _running(self) -> dict[str, Callable[[Message], Screen]]:
+    def _running(self) -> dict[str, Callable[[Message], Reply]]:
         """What only a person who runs a review can ask for."""
         return {
             "results": self._results,
@@ -132,9 +152,9 @@ class ReviewPage:
             "forget-answers": self._forget_answers,
         }
 
-    def _in_lab(self, lab: LabDesk) -> dict[str, Callable[[Message], Screen]]:
-        def shown(make: Callable[[Message], str], message: Message) -> Screen:
-            return {self.stage: make(message), self.told: ""}
+    def _in_lab(self, lab: LabDesk) -> dict[str, Callable[[Message], Reply]]:
+        def shown(make: Callable[[Message], str], message: Message) -> Reply:
+            return {"stage": make(message)}
 
         return {
             "lab": partial(shown, lab.open),
@@ -142,8 +162,8 @@ class ReviewPage:
             "inject": partial(shown, lab.inject),
         }
 
-    def _open(self, _: Message) -> Screen:
-        return {self.stage: self._list(), self.told: ""}
+    def _open(self, _: Message) -> Reply:
+        return {"stage": self._list()}
 
     def _list(self, asked: Mapping[str, Any] = {}) -> str:
         store = self._store
@@ -155,11 +175,13 @@ class ReviewPage:
         form = "" if self._maker is None else self._maker.form(asked)
         return review_html.listing(listed, form, door=self._maker is None)
 
-    def _sit(self, message: Message) -> Screen:
-        seat = self._store.sit(_text(message, "review"), _text(message, "reviewer"))
+    def _sit(self, message: Message) -> Reply:
+        session = message.get("session")
+        seat = self._store.sit(_text(message, "review"), _text(message, "reviewer"), session if session else "")
         if self._store.is_closed(seat.review, seat.reviewer):
             return self._finish({"seat": vars(seat)})
-        return {self.stage: self._screen(seat, self._first(seat)), self.told: ""}
+        number = self._first(seat) if message.get("number") is None else _number(message)
+        return {"stage": self._screen(seat, number)}
 
     def _first(self, seat: Seat) -> int:
         """The case to begin with: the practice case for whoever has answered nothing, else the first open one."""
@@ -192,15 +214,15 @@ class ReviewPage:
         answer = self._store.answer(seat.review, number, seat.reviewer)
         return review_html.case(seat, review, self._store.case(seat.review, number), answer, progress)
 
-    def _go(self, message: Message) -> Screen:
-        return {self.stage: self._screen(_seat(message), _number(message)), self.told: ""}
+    def _go(self, message: Message) -> Reply:
+        return {"stage": self._screen(_seat(message), _number(message))}
 
-    def _save(self, message: Message) -> Screen:
+    def _save(self, message: Message) -> Reply:
         seat, number, seq = _seat(message), _number(message), _number(message, "seq")
         self._store.save(seat, number, seq, _text(message, "action"), self._held(seat, number, message))
-        return {self.told: "", self.reply: self._said(saved=seq)}
+        return {"told": "", "saved": seq}
 
-    def _turn(self, message: Message) -> Screen:
+    def _turn(self, message: Message) -> Reply:
         """Save the last word on a case, and show the next."""
         seat, number = _seat(message), _number(message)
         held = self._held(seat, number, message)
@@ -213,7 +235,7 @@ class ReviewPage:
         said = ""
         if number == PRACTICE and answer.state == "submitted":
             said = _practised(answer.ranks)
-        return {self.stage: self._screen(seat, self._open_after(seat, number)), self.told: said}
+        return {"stage": self._screen(seat, self._open_after(seat, number)), "told": said}
 
     def _held(self, seat: Seat, number: int, message: Message) -> dict[str, Any]:
         """The answer of a message; whether the ground truth was shown is the server's to know."""
@@ -223,12 +245,12 @@ class ReviewPage:
         kept = self._store.answer(seat.review, number, seat.reviewer)
         return {**raw, "revealed": kept.revealed, "first": list(kept.first)}
 
-    def _undo(self, message: Message) -> Screen:
+    def _undo(self, message: Message) -> Reply:
         seat, number = _seat(message), _number(message)
         self._store.undo(seat, number, _number(message, "seq"))
-        return {self.stage: self._screen(seat, number), self.told: ""}
+        return {"stage": self._screen(seat, number)}
 
-    def _reveal(self, message: Message) -> Screen:
+    def _reveal(self, message: Message) -> Reply:
         seat, number = _seat(message), _number(message)
         held = self._held(seat, number, message)
         if not read_answer(held, self._store.case(seat.review, number)).ranked:
@@ -236,45 +258,45 @@ class ReviewPage:
         if not held["revealed"]:
             held |= {"revealed": True, "first": held["levels"]}
         self._store.save(seat, number, _number(message, "seq"), "showed the ground truth", held)
-        return {self.stage: self._screen(seat, number), self.told: ""}
+        return {"stage": self._screen(seat, number)}
 
-    def _finish(self, message: Message) -> Screen:
+    def _finish(self, message: Message) -> Reply:
         seat = _seat(message)
         self._store.close_for(seat)
-        return {self.stage: self._shown(seat.review), self.told: ""}
+        return {"stage": self._shown(seat.review)}
 
-    def _results(self, message: Message) -> Screen:
+    def _results(self, message: Message) -> Reply:
         review = _text(message, "review")
         self._store.note(review, "", "the results were opened")
-        return {self.stage: self._shown(review), self.told: ""}
+        return {"stage": self._shown(review)}
 
     def _shown(self, review: str) -> str:
         judges = "" if self._maker is None else self._maker.judges(review)
         return review_tables.results(summarise(self._store, review), judges=judges, door=self._maker is None)
 
-    def _forget(self, message: Message) -> Screen:
+    def _forget(self, message: Message) -> Reply:
         review = _text(message, "review")
         self._store.forget(review, _text(message, "reviewer"))
-        return {self.stage: self._shown(review), self.told: ""}
+        return {"stage": self._shown(review)}
 
-    def _delete(self, message: Message) -> Screen:
+    def _delete(self, message: Message) -> Reply:
         self._store.delete(_text(message, "review"))
         return self._open(message)
 
-    def _rules(self, message: Message) -> Screen:
+    def _rules(self, message: Message) -> Reply:
         from explorer.language.findings import FindingsReader
         from explorer.review.rule_judge import RuleJudge, judged
 
         review = _text(message, "review")
         self._store.judge(review, *judged(RuleJudge(FindingsReader.open()), self._store.cases(review)))
-        return {self.stage: self._shown(review), self.told: ""}
+        return {"stage": self._shown(review)}
 
-    def _forget_answers(self, message: Message) -> Screen:
+    def _forget_answers(self, message: Message) -> Reply:
         if self._maker is not None:
             self._maker.forget()
-        return {self.stage: self._shown(_text(message, "review")), self.told: ""}
+        return {"stage": self._shown(_text(message, "review"))}
 
-    def _queries(self, message: Message) -> Screen:
+    def _queries(self, message: Message) -> Reply:
         """Show the form for a review of queries brought from another page; they are held here until it is sent."""
         given, rankers, k = message.get("queries"), message.get("rankers"), message.get("k")
         lists = isinstance(given, list) and isinstance(rankers, list) and type(k) is int
@@ -282,16 +304,16 @@ class ReviewPage:
             raise BadReview("The page sent something that cannot be read. Reload it.")
         held = self._maker.held.keep(given or ())
         asked = {"held": held, "count": len(given or ()), "rankers": rankers, "k": max(k or 1, 1)}
-        return {self.stage: self._list(asked), self.told: ""}
+        return {"stage": self._list(asked)}
 
-    def _piece(self, message: Message) -> Screen:
+    def _piece(self, message: Message) -> Reply:
         """Take a piece of a file that is imported; the reply names what the next piece belongs to."""
         if self._maker is None:
             return {}
-        name = self._maker.held.add(_text(message, "name"), _text(message, "text"))
-        return {self.reply: self._said(held=name)}
+        name = self._maker.held.add(_text(message, "name"), _number(message, "start"), _text(message, "text"))
+        return {"held": name}
 
-    def _export(self, message: Message) -> Screen:
+    def _export(self, message: Message) -> Reply:
         """Send a file. Through the reviewers' door only to one whose answers are closed."""
         review, kind = _text(message, "review"), _text(message, "kind")
         seat = message.get("seat")
@@ -312,12 +334,12 @@ class ReviewPage:
             raise BadReview("There is no such export.")
         name, write = files[kind]
         self._store.note(review, "", f"exported: {name}")
-        return {self.told: "", self.reply: self._said(file=name, text=write())}
+        return {"told": "", "file": name, "text": write()}
 
-    def _said(self, **parts: object) -> str:
-        """Return a reply for the script of the page; no two are alike, or the browser would not notice the second."""
+    def _mailed(self, reply: Reply) -> str:
+        """Return a reply as the script reads it; no two are alike, or the browser would not notice the second."""
         self._replies += 1
-        return render.escape(json.dumps({**parts, "number": self._replies}))
+        return render.escape(json.dumps({**reply, "number": self._replies}))
 
 
 def _practised(ranks: tuple[int, ...]) -> str:

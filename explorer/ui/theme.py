@@ -27,6 +27,7 @@ SCRIPTS = (
     "film.js",
     "explorer.js",
     "results.js",
+    "review-line.js",
     "review.js",
     "desk.js",
     "abbreviations.js",

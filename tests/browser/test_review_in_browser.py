@@ -6,6 +6,8 @@ import json
 import re
 import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -172,7 +174,6 @@ def test_two_reviewers_complete_three_cases_blindly_and_the_table_is_the_one_com
 def acting_reload(page: Page) -> None:
     page.reload()
     page.wait_for_selector("#review[data-stage] .case")
-    page.wait_for_timeout(1_500)  # a person reads before pressing; an act on the way in can be lost with its answer
 
 
 def pressed(page: Page) -> list[str]:
@@ -196,10 +197,10 @@ def test_undo_skip_discuss_and_a_marked_span_survive_a_reload(door, people):
     assert page.inner_text("#review .card[data-place='0'] mark[data-critical]") == "left effusion"
     assert "to discuss" in page.inner_text("#review .top")
 
-    page.click("#review [data-do=undo]")
-    page.wait_for_function("!document.querySelector('#review .top').innerText.includes('to discuss')")
-    page.click("#review [data-do=undo]")
-    page.wait_for_selector("#review mark[data-critical]", state="detached")
+    acting(page, lambda: page.click("#review [data-do=undo]"))
+    assert "to discuss" not in page.inner_text("#review .top")
+    acting(page, lambda: page.click("#review [data-do=undo]"))
+    assert page.locator("#review mark[data-critical]").count() == 0
     assert page.locator("#review mark").count() == 1
     acting(page, lambda: page.click("#review [data-do=undo]"))
     assert page.locator("#review mark").count() == 0
@@ -209,6 +210,133 @@ def test_undo_skip_discuss_and_a_marked_span_survive_a_reload(door, people):
     page.focus("#review .card")
     page.keyboard.press("Enter")
     assert "no rank yet: Report 1, Report 2, Report 3" in page.inner_text("#review .saved")
+
+
+AT_ONCE = """(() => {
+    const look = new MutationObserver(() => {
+        if (!document.querySelector("#review .case")) return;
+        look.disconnect();
+        setTimeout(() => {
+            for (const key of %s) document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        });
+    });
+    look.observe(document, { childList: true, subtree: true });
+})()"""
+
+
+def ranked(page: Page, ranks) -> None:
+    """Pass over the practice case, and rank the reports of case 1."""
+    acting(page, lambda: page.keyboard.press("s"))
+    rank(page, ranks)
+    saved(page)
+
+
+def levels(data: Path) -> tuple[int, ...]:
+    """What is saved of case 1."""
+    from explorer.review.store import ReviewStore
+
+    store = ReviewStore.open(data)
+    answer = store.answer("r1", 1, "AB")
+    store.close()
+    return answer.levels
+
+
+def has_levels(page: Page, wanted: list[str]) -> None:
+    page.wait_for_function(
+        "wanted => document.querySelector('#review:not([data-waiting]) .case') && wanted.join() === "
+        "[...document.querySelectorAll('#review .ranks [aria-pressed=true]')].map(one => one.innerText).join()",
+        arg=wanted,
+    )
+
+
+@pytest.fixture
+def slowed(monkeypatch):
+    """Lets the first undo be answered late, so that the answer of a second one could overtake it."""
+    from explorer.review.store import ReviewStore
+
+    taken = []
+
+    def undo(store, seat, number, seq):
+        found = taken_back(store, seat, number, seq)
+        taken.append(seq)
+        if len(taken) == 1:
+            time.sleep(1)
+        return found
+
+    taken_back = ReviewStore.undo
+    monkeypatch.setattr(ReviewStore, "undo", undo)
+    return taken
+
+
+@pytest.mark.parametrize(("keys", "left"), [("u", ["2", "1"]), ("uu", ["2"]), ("uu3", ["3"])])
+def test_what_is_pressed_as_a_reload_arrives_is_done_however_late_its_answer(door, data, people, slowed, keys, left):
+    page = people(door[0])
+    sit(page, "AB")
+    ranked(page, (2, 1, 3))
+    page.add_init_script(AT_ONCE % json.dumps(list(keys)))
+    page.reload()
+    has_levels(page, left)
+    page.wait_for_function("['', 'saved'].includes(document.querySelector('#review .saved').textContent)")
+    assert [str(level) for level in levels(data) if level] == left
+
+
+def test_an_answer_that_is_lost_is_asked_for_again_and_nothing_is_done_twice(door, data, people, monkeypatch):
+    from explorer.review.store import ReviewStore
+
+    lost = []
+
+    def undo(store, *asked):
+        found = taken_back(store, *asked)
+        lost.append(asked)
+        if len(lost) == 1:
+            raise MemoryError  # done, and the answer never comes
+        return found
+
+    taken_back = ReviewStore.undo
+    monkeypatch.setattr(ReviewStore, "undo", undo)
+    page = people(door[0])
+    sit(page, "AB")
+    ranked(page, (2, 1, 3))
+    page.keyboard.press("u")
+    has_levels(page, ["2", "1"])
+    assert lost[0] == lost[1]
+    assert levels(data) == (2, 1, 0)
+
+
+def test_what_was_pressed_right_before_a_reload_is_saved_after_it(door, data, people, monkeypatch):
+    from explorer.review.store import ReviewStore
+
+    def save(store, *asked):
+        time.sleep(0.4)  # the second rank still waits for its turn when the page is left
+        return kept(store, *asked)
+
+    kept = ReviewStore.save
+    page = people(door[0])
+    sit(page, "AB")
+    acting(page, lambda: page.keyboard.press("s"))
+    monkeypatch.setattr(ReviewStore, "save", save)
+    rank(page, (2, 1, 3))
+    page.reload()
+    has_levels(page, ["2", "1", "3"])
+    assert levels(data) == (2, 1, 3)
+
+
+def test_while_another_case_is_on_its_way_the_page_shows_it_and_takes_nothing(door, people, monkeypatch):
+    from explorer.review.store import ReviewStore
+
+    page = people(door[0])
+    sit(page, "AB")
+    opened = threading.Event()
+    kept = ReviewStore.save
+    monkeypatch.setattr(ReviewStore, "save", lambda *asked: opened.wait(30) and kept(*asked))
+    page.keyboard.press("s")
+    page.wait_for_selector("#review[data-waiting][aria-busy=true] .case")
+    page.keyboard.press("1")
+    assert page.locator("#review .ranks [aria-pressed=true]").count() == 0
+    acting(page, opened.set)
+    assert place_of(page) == "Case 1 of 3"
+    assert page.locator("#review .ranks [aria-pressed=true]").count() == 0
+    assert page.locator("#review[data-waiting]").count() == 0
 
 
 def test_a_report_is_dragged_to_a_rank_and_onto_another_to_tie(door, people):

@@ -13,8 +13,9 @@ import pytest
 from made_review import made_cases, made_review, said
 
 from explorer.errors import BadReview, Damaged, StoreError
+from explorer.review.database import FILE
 from explorer.review.records import Ballot
-from explorer.review.store import FILE, ReviewStore
+from explorer.review.store import ReviewStore
 
 HERE = Path(__file__).parent
 
@@ -51,6 +52,29 @@ def test_undo_goes_back_change_by_change_and_keeps_the_time(store, review):
     assert undone[-1].seconds == 7
     store.save(seat, 1, 20, "rank", said(levels=[0, 0, 1]))
     assert store.undo(seat, 1, 21).levels == ()
+
+
+def test_the_same_undo_twice_takes_back_one_change(store, review):
+    seat = store.sit(review.id, "AB")
+    store.save(seat, 1, 1, "rank", said(levels=[1, 0, 0]))
+    store.save(seat, 1, 2, "rank", said(levels=[1, 2, 0]))
+    assert [store.undo(seat, 1, 3).levels for _ in range(2)] == [(1, 0, 0), (1, 0, 0)]
+    assert store.undo(seat, 1, 4).levels == ()
+
+
+def test_undo_passes_over_what_nobody_can_see(store, review):
+    seat = store.sit(review.id, "AB")
+    store.save(seat, 1, 1, "rank", said(levels=[1, 0, 0]))
+    store.save(seat, 1, 2, "comment", said(levels=[1, 0, 0], comment="a"))
+    store.save(seat, 1, 3, "comment", said(levels=[1, 0, 0]))  # typed and taken away again: nothing is left of it
+    assert store.undo(seat, 1, 4).levels == ()
+
+
+def test_a_window_that_names_its_session_keeps_the_seat_unless_another_took_it(store, review):
+    first = store.sit(review.id, "AB")
+    assert store.sit(review.id, "AB", first.session) == first
+    store.sit(review.id, "AB")
+    assert store.sit(review.id, "AB", first.session) != first
 
 
 def test_every_change_and_every_undo_is_in_the_trail(store, review):
