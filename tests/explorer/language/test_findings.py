@@ -31,6 +31,9 @@ def only(text: str) -> Finding:
 
 HEADED = [
     ("LINES: none.", {"Support Devices": A}),
+    ("Lines: n/a", {"Support Devices": A}),
+    ("Devices: Not applicable.", {"Support Devices": A}),
+    ("Tubes: nil", {"Support Devices": A}),
     ("Lines and tubes: None.", {"Support Devices": A}),
     ("Monitoring/support devices: none", {"Support Devices": A}),
     ("LINES/TUBES: none present.", {"Support Devices": A}),
