@@ -8,6 +8,7 @@ before the first step, refined with them after.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,16 +18,18 @@ from torch import Tensor
 
 from explorer.corpora import openi
 from explorer.corpora.split import in_split
+from training.agreeing import AgreeingConfig, AgreeingStep
 from training.command import RUNS, stage_command
 from training.datasets import fingerprint
 from training.learner import Learner, TextRecipe
 from training.loop import Run, Workers, train
 from training.losses import contrastive
 from training.pairs import Mix, Pair, PairMaker, documents_of, impression_bank, says_the_same
-from training.recipe import load_recipe
+from training.recipe import RecipeError, load_recipe
 from training.texts import every_text, told
 from training.towers import export_tower
 
+Loss = Callable[[Tensor], Tensor]
 BANK = 1  # beside seed and step: the draw of the bank
 
 
@@ -36,6 +39,7 @@ class ContrastiveRecipe(TextRecipe):
 
     mix: Mix = field(default_factory=Mix)
     scale: float = 50.0
+    agreeing: AgreeingConfig = field(default_factory=AgreeingConfig)  # needs kept_epochs: every report is in each step
     bank: int = 0  # rare impressions drawn a step, beside all common ones, that findings tell theirs from; 0: no bank
 
 
@@ -43,11 +47,16 @@ class ContrastiveStage:
     """Tower, pairs and validation tasks."""
 
     def __init__(self, recipe: ContrastiveRecipe) -> None:
+        if recipe.agreeing.weight and not recipe.kept_epochs:
+            raise RecipeError("Notes are told from every report at once, which needs kept states. Say kept_epochs = 1.")
         corpus = openi.read()
         self._recipe = recipe
         self._studies = told(in_split(corpus.reports, "train"))
         self._maker = PairMaker.open(recipe.mix)
         self._epochs: dict[int, list[Pair]] = {}
+        self._agreeing = (
+            AgreeingStep(recipe.agreeing, self._studies, recipe.loop.seed) if recipe.agreeing.weight else None
+        )
         self._learner = Learner(recipe, corpus, every_text(self._studies))
         self.trained = self._learner.tower
         self.source = self._learner.student.source
@@ -70,8 +79,22 @@ class ContrastiveStage:
             return contrastive(vectors[: len(pairs)], vectors[len(pairs) :], same, self._recipe.scale)
 
         if self._recipe.kept_epochs:
-            return self._learner.accumulate_kept(texts, instructions, loss_of, workers)
+            return self._accumulate_kept(step, texts, instructions, loss_of, workers)
         return self._learner.accumulate(self._learner.chunks(texts, instructions), loss_of, workers, step)
+
+    def _accumulate_kept(
+        self, step: int, texts: list[str], instructions: list[str], pairs_loss: Loss, workers: Workers
+    ) -> float:
+        """As `accumulate`, behind kept states, where notes can be told from every report too."""
+        agreeing = self._agreeing
+        if agreeing is None:
+            return self._learner.accumulate_kept(texts, instructions, pairs_loss, workers)
+        more, asked = agreeing.texts(step)
+
+        def loss_of(vectors: Tensor) -> Tensor:
+            return pairs_loss(vectors[: len(texts)]) + agreeing.loss(vectors[len(texts) :], step)
+
+        return self._learner.accumulate_kept(texts + more, instructions + asked, loss_of, workers)
 
     def _batch(self, step: int) -> list[Pair]:
         epoch, number = 0, step

@@ -17,12 +17,14 @@ from explorer.language.sentences import sentences
 from explorer.language.shorthand import Shortener
 from explorer.metrics.retrieval import answer_ranks
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
+from training.agreeing import agreeing_notes
 from training.tasks.base import Encode, Figure, score
 from training.tasks.errors import erroneous_impressions
 from training.tasks.retrieval import RetrievalTask, findings_to_impression, prior_omitted
 from training.texts import Told, told
 
 SEED = 4096
+MADE = 400  # notes from the lexicon, of which those that state a finding are asked
 ERROR_SEEDS = (4096, 4097, 4098)
 
 
@@ -37,6 +39,7 @@ class Validation:
         self._notes = _notes(studies, Shortener.open(), draw)
         self._wrong = _with_errors(studies, Injector.open("choosing"), draw)
         asked = [erroneous_impressions(corpus, "validation", "choosing", seed) for seed in ERROR_SEEDS]
+        self._agreeing = agreeing_notes(studies, MADE, 0.0, SEED)
         self._four = [task for task in asked if len(task.asked)]
 
     def figures(self, encode: Encode, instructed: bool) -> dict[str, float]:
@@ -59,9 +62,16 @@ class Validation:
             "omitted recall@1": _recalls(self._omitted, encode, instructed)["all", "recall@1"],
             "short recall@1": float((notes <= 1).mean()),
             "errors told": self._told_apart(encode, summarize),
+            "notes agree": self._agree(encode, search),
             **({"four-way": self._four_way(encode, instructed)} if self._four else {}),
         }
         return {"mean": float(np.mean(list(figures.values()))), **figures}
+
+    def _agree(self, encode: Encode, instruction: str) -> float:
+        """Return how far the first ten reports agree with made notes, short and in full; see `agreeing`."""
+        reports = encode(self._agreeing.reports, "")
+        forms = (self._agreeing.short, self._agreeing.full)
+        return float(np.mean([self._agreeing.agreement(encode(form, instruction), reports) for form in forms]))
 
     def _four_way(self, encode: Encode, instructed: bool) -> float:
         """Return how often the true impression is the nearest of four."""

@@ -8,10 +8,12 @@ from torch.nn import functional as F
 
 from models.text import TowerConfig, in_buckets
 from training.adapters import LoraConfig
+from training.agreeing import AgreeingConfig
 from training.contrastive import ContrastiveRecipe, ContrastiveStage
 from training.loop import LoopConfig, Run, train
 from training.losses import contrastive
 from training.pairs import documents_of, says_the_same
+from training.recipe import RecipeError
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +121,20 @@ def test_the_fingerprint_is_that_of_the_training_studies(stage):
     prints = stage.fingerprints()
     assert list(prints) == ["train"]
     assert len(prints["train"]) == 64
+
+
+def test_notes_are_told_from_every_report_only_where_states_are_kept(recipe, made_corpus):
+    taught = replace(recipe, agreeing=AgreeingConfig(weight=0.5, made=30, batch=4))
+    with pytest.raises(RecipeError, match="kept_epochs"):
+        ContrastiveStage(taught)
+
+
+def test_the_agreement_of_notes_is_added_to_the_loss_of_pairs(recipe, made_corpus, workers):
+    kept = replace(recipe, kept_epochs=1)
+    alone = gradients(ContrastiveStage(kept), workers, 0)[0]
+    taught = ContrastiveStage(replace(kept, agreeing=AgreeingConfig(weight=0.5, made=30, batch=4)))
+    both = gradients(taught, workers, 0)[0]
+    texts, instructions = taught._agreeing.texts(0)
+    with torch.no_grad():
+        added = taught._agreeing.loss(taught._learner._behind_kept(texts, instructions), 0).item()
+    assert both == pytest.approx(alone + added, rel=1e-4)

@@ -105,7 +105,7 @@ def stability(corpus: Corpus, split: Split, read: Sequence[Note]) -> StabilityTa
         tuple(without_redactions(note.long) for note in notes),
         bank,
         _claims(reports),
-        np.array([[_share(found, said) for said in reports] for found in findings]),
+        agreeing_shares(findings, reports),
         SEARCH_INSTRUCTION,
         whole_parts({name: chosen for name, chosen in styles.items() if chosen.sum() > 1}),
     )
@@ -120,9 +120,15 @@ def _card(n: int, of: int, n_distinct: int) -> TaskCard:
     return TaskCard("4 stability", "Same reports for both forms", about, "note in either form", "reports", n_distinct)
 
 
-def _share(asked: Sequence[Finding], said: Sequence[Finding]) -> float:
-    verdicts = [one.verdict == "agrees" for one in agreements(asked, said)]
-    return sum(verdicts) / len(verdicts)
+def agreeing_shares(asked: Sequence[Sequence[Finding]], said: Sequence[Sequence[Finding]]) -> Array:
+    """Return [asked, said] 0–1: the share of the findings asked for that a report states alike; see `agreements`."""
+    once = [list(dict.fromkeys((one.name, one.laterality, one.status) for one in found)) for found in asked]
+    first = {(one.name, one.laterality, one.status): one for found in asked for one in found}
+    stated = {
+        claim: np.array([agreements([one], found)[0].verdict == "agrees" for found in said], dtype=np.float64)
+        for claim, one in first.items()
+    }
+    return np.array([np.mean([stated[claim] for claim in claims], axis=0) for claims in once])
 
 
 def _claims(reports: Sequence[Sequence[Finding]]) -> Array:

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from training.agreeing import AgreeingConfig, AgreeingNotes, AgreeingStep, agreeing_loss, agreeing_notes
+from training.texts import Told
+
+EFFUSION = "There is a small left pleural effusion. The heart is normal in size."
+CLEAR = "No pleural effusion. No pneumothorax. The heart is normal in size."
+
+
+def told(name: str, report: str) -> Told:
+    return Told(name, "", "", report, (), "", "", "", (), ())
+
+
+@pytest.fixture(scope="module")
+def notes() -> AgreeingNotes:
+    return agreeing_notes([told("a", EFFUSION), told("b", CLEAR), told("c", CLEAR)], made=200, excerpts=1.0, seed=3)
+
+
+def test_the_bank_is_every_report_once_and_every_note_states_a_finding(notes):
+    assert notes.reports == (CLEAR, EFFUSION)
+    assert notes.shares.shape == (len(notes.full), 2)
+    assert 3 < len(notes.full) < 203  # three excerpts, and those made notes that name a finding
+    assert not {full for full in notes.full if "effusion" not in full.lower()} >= set(notes.full)
+
+
+def test_a_report_agrees_with_a_note_by_the_share_of_its_findings_that_it_states_alike(notes):
+    row = next(
+        row for row, full in enumerate(notes.full) if full in (EFFUSION, "There is a small left pleural effusion.")
+    )
+    assert notes.shares[row, 1] == 1
+    assert notes.shares[row, 0] < 1  # it denies the effusion
+
+
+def test_short_and_full_forms_are_drawn_of_the_same_notes(notes):
+    asked, shares = notes.batch(len(notes.full), np.random.default_rng(0))
+    assert len(asked) == len(shares) == len(notes.full)
+    forms = dict.fromkeys(notes.short, "short") | dict.fromkeys(notes.full, "full")
+    drawn = [forms[one] for one in asked]
+    assert 0.2 < drawn.count("short") / len(drawn) < 0.8
+
+
+def test_agreement_is_the_mean_share_of_the_reports_that_come_first():
+    shares = np.array([[1.0, 0.0, 0.5] + [0.0] * 9, [0.0] * 11 + [1.0]])
+    reports = np.eye(12)
+    first_ten = np.array([[1.0] * 10 + [0.0] * 2, [0.0] * 2 + [1.0] * 10])
+    found = AgreeingNotes(("s", "t"), ("u", "v"), tuple("abcdefghijkl"), shares)
+    assert found.agreement(first_ten, reports) == pytest.approx((1.5 / 10 + 1 / 10) / 2)
+
+
+def test_the_loss_is_the_cross_entropy_against_targets_in_proportion_to_the_sharpened_shares():
+    notes, reports = torch.tensor([[2.0, 0.0]]), torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+    config = AgreeingConfig(weight=1.0, scale=2.0, sharpness=2.0)
+    loss = agreeing_loss(notes, reports, torch.tensor([[1.0, 0.5]]), config)
+    away = math.log(1 + math.exp(2.0))  # minus the log of the share of the report at cosine 0
+    assert loss.item() == pytest.approx(0.8 * (away - 2.0) + 0.2 * away, rel=1e-5)
+
+
+def test_a_note_with_which_no_report_agrees_has_no_part_in_the_loss():
+    config = AgreeingConfig(weight=1.0)
+    notes, reports = torch.randn(2, 4), torch.randn(3, 4)
+    shares = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    one = agreeing_loss(notes[:1], reports, shares[:1], config)
+    assert agreeing_loss(notes, reports, shares, config).item() == pytest.approx(one.item(), rel=1e-5)
+
+
+def test_a_step_is_a_function_of_its_number_and_pulls_notes_to_reports_that_agree():
+    config = AgreeingConfig(weight=0.5, made=100, excerpts=1.0, batch=8)
+    step = AgreeingStep(config, [told("a", EFFUSION), told("b", CLEAR)], seed=5)
+    texts, instructions = step.texts(7)
+    assert (texts, instructions) == step.texts(7)
+    assert texts != step.texts(8)[0]
+    assert texts[8:] == [CLEAR, EFFUSION]
+    assert [bool(one) for one in instructions] == [True] * 8 + [False] * 2
+
+    vectors = torch.nn.Parameter(torch.randn(10, 6, generator=torch.Generator().manual_seed(0)))
+    descent = torch.optim.SGD([vectors], lr=1.0)
+    before = step.loss(vectors, 7).item()
+    for _ in range(20):
+        descent.zero_grad()
+        step.loss(vectors, 7).backward()
+        descent.step()
+    assert step.loss(vectors, 7).item() < before
