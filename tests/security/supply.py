@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -27,9 +28,14 @@ SOURCES = ASSETS / "sources.json"
 REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-weights.txt")
 AUDITOR = ROOT / ".venv-audit" / "bin" / "pip-audit"
 CANARY = "jinja2==2.4.1"  # has known vulnerabilities: an auditor that finds none in it has no data
+QUIETLY = ("--disable-pip", "--no-deps", "--progress-spinner", "off", "--format", "json")
+SERVICES = ("pypi", "osv")  # where known vulnerabilities are asked for; the first that has data is used
 FOUND, NOTHING_LOOKED_UP = 1, 3
 LONGEST_LICENCE = 60  # characters; what is longer is the text of one, not its name
-REACHED = "not looked up: the data of known vulnerabilities cannot be reached from here. This says nothing about them."
+NO_DATA = (
+    f"not looked up: neither {' nor '.join(SERVICES)} told from here of a version that is known to be vulnerable. "
+    "This says nothing about the packages."
+)
 
 
 @dataclass(frozen=True)
@@ -213,21 +219,38 @@ def audit(auditor: Path) -> int:
     if not auditor.is_file():
         sys.stdout.write("Known vulnerabilities: not looked up: pip-audit is not installed. Run `make audit`.\n")
         return NOTHING_LOOKED_UP
-    if _audited(auditor, [CANARY]).returncode != FOUND:
-        sys.stdout.write(f"Known vulnerabilities: {REACHED}\n")
-        return NOTHING_LOOKED_UP
+    service = next((one for one in SERVICES if _holes(_audited(auditor, one, [CANARY]))), None)
     pinned = sorted({f"{canonicalize_name(one.metadata['Name'])}=={one.version}" for one in distributions()})
-    done = _audited(auditor, pinned)
-    sys.stdout.write(done.stdout + done.stderr)
-    return done.returncode
+    told = _audited(auditor, service, pinned) if service else None
+    if told is None:
+        sys.stdout.write(f"Known vulnerabilities: {NO_DATA}\n")
+        return NOTHING_LOOKED_UP
+    found, unknown = _holes(told), [one["name"] for one in told if "vulns" not in one]
+    sys.stdout.write(f"Asked {service} about {len(pinned)} packages; {len(unknown)} unknown there: {unknown}.\n")
+    sys.stdout.write("".join(f"{line}\n" for line in found) or "No known vulnerabilities.\n")
+    return FOUND if found else 0
 
 
-def _audited(auditor: Path, pinned: list[str]) -> subprocess.CompletedProcess[str]:
+def _audited(auditor: Path, service: str, pinned: list[str]) -> list[dict[str, Any]] | None:
+    """Return what a service says of each package; None where it could not be asked, which exits like a finding."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(pinned))
         file.flush()
-        words = [str(auditor), "--disable-pip", "--no-deps", "--progress-spinner", "off", "-r", file.name]
-        return subprocess.run(words, capture_output=True, text=True, check=False)
+        words = [str(auditor), "--vulnerability-service", service, *QUIETLY, "-r", file.name]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    try:
+        packages: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return packages
+
+
+def _holes(packages: list[dict[str, Any]] | None) -> list[str]:
+    return [
+        f"{one['name']} {one['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'no version'}"
+        for one in packages or ()
+        for hole in one.get("vulns", ())
+    ]
 
 
 def _print_licences() -> int:

@@ -7,11 +7,17 @@ from importlib.metadata import version
 import pytest
 import supply
 
+HOLED = '{"dependencies": [{"name": "jinja2", "version": "2.4.1", "vulns": [{"id": "CVE-0", "fix_versions": ["3"]}]}]}'
+CLEAN = '{"dependencies": [{"name": "numpy", "version": "1", "vulns": []}, {"name": "ours", "skip_reason": "unknown"}]}'
+CANARY = "jinja2==2.4.1' in open(sys.argv[-1]).read()"
 AUDITORS = {
     "offline": "raise SystemExit(2)",
-    "with empty data": "print('No known vulnerabilities found')",
-    "reached, nothing found": "import sys; sys.exit('jinja2==2.4.1' in open(sys.argv[-1]).read())",
-    "reached, something found": "import sys; print('a hole'); sys.exit(1)",
+    "without a network": "raise SystemExit(1)",  # as pip-audit itself ends, which is also how it ends on a finding
+    "with empty data": f"print({CLEAN!r})",
+    "reached, nothing found": f"import sys; print({HOLED!r} if '{CANARY} else {CLEAN!r})",
+    "reached, something found": f"print({HOLED!r})",
+    "first without data": f"import sys; print({HOLED!r} if 'osv' in sys.argv else {CLEAN!r})",
+    "broken off": f"import sys; print({HOLED!r}) if '{CANARY} else sys.exit(1)",
 }
 
 
@@ -93,9 +99,12 @@ def test_another_file_in_the_place_of_weights_is_told(tmp_path, monkeypatch):
     ("state", "status", "says"),
     [
         ("offline", 3, "not looked up"),
+        ("without a network", 3, "not looked up"),
         ("with empty data", 3, "not looked up"),
-        ("reached, nothing found", 0, ""),
-        ("reached, something found", 1, "a hole"),
+        ("broken off", 3, "not looked up"),
+        ("reached, nothing found", 0, "1 unknown there: ['ours'].\nNo known vulnerabilities."),
+        ("first without data", 1, "Asked osv about"),
+        ("reached, something found", 1, "jinja2 2.4.1: CVE-0, mended in 3"),
     ],
 )
 def test_an_audit_that_could_not_look_is_not_taken_for_one_that_found_nothing(tmp_path, capsys, state, status, says):
