@@ -25,6 +25,11 @@ def caution(dual: Dual, film: NDArray[np.uint8]) -> str:
     likeness = dual.check.judge(film) if dual.check is not None else None
     if likeness is None or not likeness.unlike:
         return ""
+    if likeness.kind:
+        return (
+            f"This picture looks like {likeness.kind}. The encoder was trained on upright frontal chest radiographs "
+            "only: what it finds means nothing if that is so."
+        )
     beyond = round(likeness.farther * likeness.held_out)
     return (
         "This picture is unlike the frontal chest radiographs that the encoder was trained on: "

@@ -93,9 +93,10 @@ class ImageEncoder(Protocol):
 class Likeness:
     """How a film compares with films of the kind its tower was trained on."""
 
-    unlike: bool  # whether it lies farther from them than the limit chosen on held-out films
+    unlike: bool  # whether it looks like another kind, or lies farther out than the limit chosen on held-out films
     farther: float  # share, 0–1, of the held-out films that lie farther out than this one
     held_out: int  # how many those are
+    kind: str = ""  # what it looks like instead, in words for the screen; "" where no kind that is known fits better
 
 
 @runtime_checkable

@@ -3,8 +3,9 @@
     CXR_IMAGES=… python -m training.film_check [--tower assets/pocket]
 
 Writes `film_check` beside the towers, which holds for exactly these weights: run it again after each training of the
-image tower. The limit is set on patients of the choosing split; all rates are of other patients and of pictures that
-decided nothing, except that the number of axes was chosen once with the same sets in view.
+image tower. Training patients teach the head and, each left out in turn, set the limit together with the choosing
+patients. All rates are of other patients and of pictures that decided nothing, except that the number of axes was
+chosen once with the same sets in view; lateral films of training patients are judged by what was made without them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import csv
 import hashlib
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.util import find_spec
@@ -29,10 +30,11 @@ from explorer.intake.decode import decode
 from explorer.settings import Limits
 from models.checkpoint import open_checkpoint
 from models.dual import FilmEncoder
-from models.film_check import FILM_CHECK, LIMIT, Measurements, measure, save_known_films
-from models.interfaces import CxrError, TowerError, Vectors
+from models.film_check import FILM_CHECK, FRONTAL, LIMIT, Measurements, judged, known_films, save_known_films
+from models.interfaces import CxrError, Likeness, TowerError, Vectors, WeightsMissing
 from models.registry import ASSETS, load_dual
-from training.datasets import films, images_folder
+from training.datasets import FilmSplit, film_split, films, images_folder
+from training.film_kinds import Examples, OutOfFold, measured, out_of_fold
 from training.tables import ROOT, readme_with
 
 SECURITY = ROOT / "SECURITY.md"
@@ -46,6 +48,27 @@ KINDS = {"Computed tomography": "CT slices", "Magnetic resonance": "MR slices", 
 Film = NDArray[np.uint8]
 Named = tuple[str, Film]
 Turn = Callable[[Film], Film]
+
+
+def turned_by(quarters: int) -> Turn:
+    """Return a turn by so many quarters."""
+    return lambda film: np.ascontiguousarray(np.rot90(film, quarters))
+
+
+def inverted(film: Film) -> Film:
+    """Return the negative of a film."""
+    return np.asarray(255 - film, np.uint8)
+
+
+LATERAL = "a lateral film"
+TURNS: tuple[tuple[str, Turn], ...] = (
+    ("a film upside down", turned_by(2)),
+    ("a film on its side", turned_by(1)),
+    ("a film on its side", turned_by(3)),
+    ("a film inverted", inverted),
+)
+EVERY = 12  # of so many training films one is shown in each turn
+LONGEST_KIND = 32  # characters
 
 
 @dataclass(frozen=True)
@@ -87,30 +110,58 @@ def make(tower: Path) -> list[Rate]:
     if not isinstance(image, FilmEncoder):
         raise TowerError("Only an image tower trained here can be measured.")
     features, folder = image.headless(), images_folder()
-    known, choosing = (
-        encoded(features, (film.file for film in films(folder, SOURCES, split))) for split in ("train", "choosing")
-    )
-    measured = measure(open_checkpoint(tower / "dual").revision, known, choosing, AXES)
-    rates = [rate(measured, kind, rows) for kind, rows in pictures(features, folder) if len(rows)]
+    examples = training_films(features, folder)
+    aside = out_of_fold(examples, AXES)
+    choosing = encoded(features, (film.file for film in films(folder, SOURCES, "choosing")))
+    known = measured(open_checkpoint(tower / "dual").revision, examples, aside, choosing, AXES)
+    rates = [rate(kind, known.judged(rows)) for kind, rows in pictures(features, folder) if len(rows)]
+    rates.append(of_training_patients(known, examples, aside, LATERAL))
     about = {
         "axes": AXES,
-        "known": len(known),
-        "held_out": len(choosing),
+        "known": len(examples.frontal),
+        "shown": {kind: int((examples.kinds == kind).sum()) for kind in known.kinds.names},
         "quantile": LIMIT,
         "measured": f"{date.today():%Y-%m-%d}",
         "rates": {one.kind: {"cautioned": one.cautioned, "n": one.n} for one in rates},
     }
-    save_known_films(tower / FILM_CHECK, measured, about)
+    save_known_films(tower / FILM_CHECK, known, about)
     return rates
+
+
+def training_films(features: FilmEncoder, folder: Path) -> Examples:
+    """Return the training patients' films, and of some of them also what they look like turned or inverted."""
+    frontal = films(folder, SOURCES, "train")
+    from_the_side = lateral(folder, ("train",))
+    parts = [(FRONTAL, encoded(features, (film.file for film in frontal)), [film.patient for film in frontal])]
+    parts += [(LATERAL, encoded(features, [file for _, file in from_the_side]), [one for one, _ in from_the_side])]
+    for number, (kind, turn) in enumerate(TURNS):
+        chosen = frontal[number * EVERY // len(TURNS) :: EVERY]
+        parts += [(kind, encoded(features, [film.file for film in chosen], turn), [one.patient for one in chosen])]
+    return Examples(
+        np.concatenate([rows for _, rows, _ in parts]),
+        np.concatenate([np.full(len(rows), kind, f"<U{LONGEST_KIND}") for kind, rows, _ in parts]),
+        [patient for *_, patients in parts for patient in patients],
+    )
+
+
+def of_training_patients(known: Measurements, examples: Examples, aside: OutOfFold, kind: str) -> Rate:
+    """Return how many films of a kind are cautioned by what was made without their patients."""
+    rows = examples.kinds == kind
+    said = judged([str(name) for name in aside.kinds[rows]], aside.distances[rows], known.held_out, known.limit)
+    return rate("lateral chest films, training patients left out in turn", said)
 
 
 def rewrite_security() -> None:
     """Put the rates of the shipped tower into SECURITY.md."""
-    about = open_checkpoint(ASSETS / "pocket" / FILM_CHECK).manifest
+    about, known = open_checkpoint(ASSETS / "pocket" / FILM_CHECK).manifest, known_films(ASSETS / "pocket" / FILM_CHECK)
+    if known is None:
+        raise WeightsMissing("Nothing was measured for the shipped tower.")
     rows = (Rate(kind, one["cautioned"], one["n"]) for kind, one in about["rates"].items())
+    others = sum(count for kind, count in about["shown"].items() if kind != FRONTAL)
     lines = [
-        f"Measured {about['measured']} with tower {about['tower'][:8]}; {about['known']:,} films known, limit at the "
-        f"{about['quantile']:.0%} quantile of {about['held_out']} held-out films.\n",
+        f"Measured {about['measured']} with tower {about['tower'][:8]}; {about['known']:,} frontal films known, the "
+        f"head shown {others} others; limit at the {about['quantile']:.1%} quantile of {len(known.held_out):,} films "
+        "held out.\n",
         "| pictures | cautioned | n | rate (95 %) |",
         "|---|---|---|---|",
         *(f"| {row.kind} | {row.cautioned} | {row.n} | {row.share()} |" for row in rows),
@@ -128,27 +179,27 @@ def pictures(features: FilmEncoder, folder: Path) -> Iterator[tuple[str, Vectors
     for kind, film in distinct(shipped_dicoms()):
         others.setdefault(kind, []).append(film)
     yield "frontal chest film, pydicom-data", features.encode(others.pop("RG1", []))
-    yield "lateral chest films", encoded(features, lateral(folder))
+    files = [file for _, file in lateral(folder, ("choosing", "reporting"))]
+    yield "lateral chest films, other patients", encoded(features, files)
     yield "leg, pydicom-data", features.encode(others.pop("RG3", []))
     for kind, found in sorted(others.items()):
         yield f"{kind}, pydicom and pydicom-data", features.encode(found)
     yield "photographs and drawings in packages", features.encode([film for _, film in distinct(photos())])
-    frontal = [read(film.file) for film in films(folder, SOURCES, "reporting")]
-    turns: Mapping[str, Turn] = {"upside down": turned_by(2), "on its side": turned_by(1), "inverted": inverted}
-    for kind, turned in turns.items():
-        yield f"frontal chest films, {kind}", features.encode([turned(film) for film in frontal])
+    frontal = [film.file for film in films(folder, SOURCES, "reporting")]
+    for kind, turn in (*TURNS[:2], TURNS[-1]):
+        yield f"frontal chest films, {kind.removeprefix('a film ')}", encoded(features, frontal[::2], turn)
 
 
-def rate(measured: Measurements, kind: str, rows: Vectors) -> Rate:
-    """Return how many of these features lie beyond the limit."""
-    return Rate(kind, int((measured.distances(rows) > measured.limit).sum()), len(rows))
+def rate(kind: str, said: Sequence[Likeness]) -> Rate:
+    """Return how many of these are cautioned."""
+    return Rate(kind, sum(one.unlike for one in said), len(said))
 
 
-def encoded(features: FilmEncoder, files: Iterable[Path]) -> Vectors:
-    """Return the features of picture files → [n, d], reading a few at a time."""
+def encoded(features: FilmEncoder, files: Iterable[Path], turn: Turn | None = None) -> Vectors:
+    """Return the features of picture files, turned if asked → [n, d], reading a few at a time."""
     paths = list(files)
     parts = (paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE))
-    rows = [features.encode([read(path) for path in part]) for part in parts]
+    rows = [features.encode([turn(read(path)) if turn else read(path) for path in part]) for part in parts]
     return np.concatenate(rows) if rows else np.zeros((0, features.info.dim), np.float32)
 
 
@@ -158,10 +209,11 @@ def read(path: Path) -> Film:
         return np.asarray(opened.convert("L"))
 
 
-def lateral(folder: Path) -> list[Path]:
-    """Return the lateral films, of all patients: no split of them was ever trained on."""
+def lateral(folder: Path, splits: Sequence[FilmSplit]) -> list[tuple[str, Path]]:
+    """Return patient and file of the lateral films of some splits; the image tower was trained on none of them."""
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as lines:
-        return [folder / row["image"] for row in csv.DictReader(lines) if row["view"].upper() in ("L", "LATERAL")]
+        rows = [row for row in csv.DictReader(lines) if row["view"].upper() in ("L", "LATERAL")]
+    return [(row["patient"], folder / row["image"]) for row in rows if film_split(row["patient"]) in splits]
 
 
 def shipped_dicoms() -> Iterator[Named]:
@@ -210,16 +262,6 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     share, z = successes / n, 1.96
     middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
-
-
-def turned_by(quarters: int) -> Turn:
-    """Return a turn by so many quarters."""
-    return lambda film: np.ascontiguousarray(np.rot90(film, quarters))
-
-
-def inverted(film: Film) -> Film:
-    """Return the negative of a film."""
-    return np.asarray(255 - film, np.uint8)
 
 
 if __name__ == "__main__":

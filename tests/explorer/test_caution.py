@@ -32,3 +32,9 @@ def test_a_tower_nobody_measured_cautions_of_nothing():
 def test_a_caution_says_against_how_many_it_was_measured():
     assert "of 128 others, none lay farther out" in said(Likeness(unlike=True, farther=0.0, held_out=128))
     assert "of 128 others, 2 lay farther out" in said(Likeness(unlike=True, farther=2 / 128, held_out=128))
+
+
+def test_a_kind_that_is_recognised_is_named():
+    lateral = said(Likeness(unlike=True, farther=0.4, held_out=128, kind="a lateral film"))
+    assert lateral.startswith("This picture looks like a lateral film.")
+    assert "upright frontal chest radiographs only" in lateral

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from models.checkpoint import open_checkpoint, save_checkpoint
 from models.dual import DualConfig, FilmEncoder, ImageSide, TextProjection, WithPlaceholders, open_dual
-from models.film_check import measure
+from models.film_check import FRONTAL, Kinds, Measurements, describe
 from models.interfaces import SECTION_PROMPTS, ImageEncoder, PatchEncoder, TextEncoder, TowerError
 from models.text import TextTokenizer, pad
 from models.vision import Viewing, VisionConfig, normalised, whole_film
@@ -123,7 +123,9 @@ def test_a_network_with_its_head_inside_has_no_features_to_check():
 def test_measurements_count_only_for_the_weights_they_were_made_with(trained):
     checkpoint, parts = trained
     rows = FilmEncoder(parts["image"], Viewing(48), tiny_info(0, dim=16), CPU).headless().encode(FILMS)
-    known = measure(checkpoint.revision, rows, rows, axes=1)
+    cloud, head = describe(rows, axes=1), np.zeros((1, rows.shape[1]), np.float32)
+    held_out = np.sort(cloud.distances(rows))
+    known = Measurements(checkpoint.revision, cloud, Kinds((FRONTAL,), head, head[:, 0]), held_out, float(held_out[-1]))
     assert opened(checkpoint).check is None
     assert opened(checkpoint, replace(known, tower="other weights")).check is None
     judged = opened(checkpoint, known).check.judge(FILMS[0])
