@@ -1,7 +1,7 @@
 """Measure encoders on studies, notes and films that no training has seen.
 
     python -m training.evaluate --encoders pocket,base,minilm,bm25 --tasks 1,2,3,4,5 --json assets/results/text.json
-    python -m training.evaluate --encoders pocket --tasks multimodal --json assets/results/multimodal.json
+    python -m training.evaluate --encoders pocket,clip4cxr --tasks multimodal --json assets/results/multimodal.json
 
 The tasks are those of the paper's section 5, see `training.tasks`. A result written into `assets/results` also rewrites
 the README's tables. Films are those of the folder CXR_IMAGES; asked for together with texts, their rows are written to
@@ -34,7 +34,7 @@ from explorer.metrics.significance import approximate_randomisation, bootstrap, 
 from explorer.settings import Settings
 from models.checkpoint import write_atomically
 from models.interfaces import CxrError
-from models.registry import load_text_encoder
+from models.registry import dual_names, load_text_encoder, names
 from training import tables
 from training.datasets import images_folder
 from training.embeddings import CachedEncoder
@@ -58,6 +58,7 @@ from training.tasks.stability import StabilityTask, stability
 
 FILMS = "multimodal"
 TASKS = ("1", "2", "3", "4", "5", FILMS)
+FILMS_ALONE = frozenset(dual_names()) - frozenset(names())  # encoders that no task on texts is put to
 JUDGE = "minilm"  # embeds for EntSim and EmbSim of Task 5
 COMPARED = ("all", "unseen")  # parts on which rankers are compared
 NOT_COMPARED = "mean margin"  # in the units of each ranker's own scores
@@ -106,9 +107,11 @@ def measure(
     if pairs is not None:
         yield file, paired(encoders, pairs, split, load_text_encoder(JUDGE))
         return
-    rankers = [ranker(name) for name in encoders]
-    corpus = openi.read() if prepared == openi.NAME else read_prepared(Settings(), prepared)
     texts = [name for name in ids if name != FILMS]
+    rankers = [ranker(name) for name in encoders if name not in FILMS_ALONE]
+    if texts and not rankers:
+        raise CxrError(f"{encoders[0]!r} is for films. Ask for --tasks {FILMS}, or name an encoder of reports.")
+    corpus = openi.read() if prepared == openi.NAME else read_prepared(Settings(), prepared)
     if texts:
         yield file, measured_texts(corpus, split, built(texts, corpus, split), rankers)
     if FILMS in ids:

@@ -33,14 +33,13 @@ def films(measured: Sequence[FilmTowers]) -> str:
         return ""
     columns = sorted(dict.fromkeys(column for _, column in at), key=lambda column: column == IMAGENET)
     heads = "".join(f'<th scope="col">{escape(name)}<small>{escape(about)}</small></th>' for name, about in columns)
-    head = '<th class="name" scope="col">Measure</th><th scope="col">films</th><th scope="col">patients</th>'
-    ends = '<th scope="col">floor</th><th scope="col">chance</th>'
+    ends = "".join(f'<th scope="col">{name}</th>' for name in ("floor", "chance", "films", "patients"))
+    head = f'<tr><th class="name" scope="col">Measure</th>{heads}{ends}</tr>'
     body = "".join(_row([at.get((row, column)) for column in columns]) for row in _in_order(at))
     about = f"{ABOUT} {measured[0].reports:,} reports, {measured[0].split} split."
     return (
         f'<section class="here films"><h2>Films, measured here</h2><p class="about">{escape(about)}</p>'
-        f"{table(f'<tr>{head}{heads}{ends}</tr>', body)}"
-        f'<p class="said" data-rest="{escape(LEGEND)}">{escape(LEGEND)}</p></section>'
+        f'{table(head, body)}<p class="said" data-rest="{escape(LEGEND)}">{escape(LEGEND)}</p></section>'
     )
 
 
@@ -66,15 +65,14 @@ def _in_order(at: dict[tuple[Row, Column], FilmFigure]) -> list[Row]:
 def _row(figures: Sequence[FilmFigure | None]) -> str:
     first = next(one for one in figures if one is not None)
     measure, part = first.figure.measure.removesuffix(OF_IMAGENET), first.figure.part
-    counted = f" · {first.findings} findings" if first.findings else ""
-    whole = "all films" if part == ALL else part
-    lines = "".join(
-        f"<td>{'–' if line is None else f'{line:.3f}'}</td>" for line in (first.figure.floor, first.figure.chance)
-    )
-    kind = "" if part == ALL else ' class="part"'
+    name, kind = (measure, "") if part == ALL else (part, ' class="part"')
+    counted = f"{first.findings} findings" if first.findings else ""
+    about = " · ".join(filter(None, ("all films" if part == ALL else "", counted)))
+    lines = (first.figure.floor, first.figure.chance)
+    ends = "".join(f"<td>{'–' if line is None else f'{line:.3f}'}</td>" for line in lines)
     return (
-        f'<tr{kind}><th class="name" scope="row">{escape(measure)}<small>{escape(whole + counted)}</small></th>'
-        f"<td>{first.films:,}</td><td>{first.figure.n:,}</td>{''.join(map(_cell, figures))}{lines}</tr>"
+        f'<tr{kind}><th class="name" scope="row">{escape(name)}<small>{escape(about)}</small></th>'
+        f"{''.join(map(_cell, figures))}{ends}<td>{first.films:,}</td><td>{first.figure.n:,}</td></tr>"
     )
 
 

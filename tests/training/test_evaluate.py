@@ -34,6 +34,15 @@ def test_an_unknown_encoder_is_refused_before_anything_is_measured_wherever_it_s
         refused(["bm25", "nosuch"], ["2"])
 
 
+def test_an_encoder_for_films_alone_is_no_ranker_of_texts_and_is_measured_on_films(monkeypatch, tmp_path):
+    monkeypatch.setattr(evaluate.openi, "read", lambda: CORPUS)
+    monkeypatch.setattr(evaluate, "images_folder", lambda: tmp_path)
+    monkeypatch.setattr(evaluate, "multimodal", lambda encoders, corpus, split: [{"measured": list(encoders)}])
+    with pytest.raises(CxrError, match="'clip4cxr' is for films"):
+        refused(["clip4cxr"], ["2"])
+    assert list(evaluate.measure(["clip4cxr"], ["multimodal"], "test", None)) == [(None, [{"measured": ["clip4cxr"]}])]
+
+
 def test_a_file_in_no_folder_is_refused_first(tmp_path):
     with pytest.raises(CxrError, match="does not exist"):
         refused(["bm25"], ["2"], tmp_path / "none" / "text.json")
