@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,10 +50,13 @@ def run(settings: Settings, door: Door) -> None:
 
         show = terminal_progress(sys.stderr)
         explorer = compose(settings, show)
-        explorer.prepare("text", show)
-        from explorer.ui.blocks import build_blocks  # after the first progress bar: it loads for seconds
+        with ThreadPoolExecutor(1) as beside:  # weights are read while the page's library loads, which takes seconds
+            prepared = beside.submit(explorer.prepare, "text", show)
+            from explorer.ui.blocks import build_blocks
 
-        blocks = _served(build_blocks(explorer, api=door.api), settings, door)
+            page = build_blocks(explorer, api=door.api)
+            prepared.result()
+        blocks = _served(page, settings, door)
         threading.Thread(target=_prepare_films, args=(explorer, stop), daemon=True).start()
         stop.wait()
         blocks.close(verbose=False)

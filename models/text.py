@@ -7,6 +7,7 @@ apart and joined as ids, so nothing a person types can be taken for an instructi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -59,12 +60,24 @@ class Batch:
 
 
 class ReportTower(nn.Module):
-    """Decoder, pooling, and the whitening map."""
+    """Decoder, pooling, and the whitening map.
 
-    def __init__(self, decoder: DecoderConfig, config: TowerConfig) -> None:
+    Args:
+        decoder: its shape.
+        config: what turns it into a tower.
+        weights: all weights of the decoder in fp32, which are taken as they are instead of random ones: half a second
+            less at every start.
+    """
+
+    def __init__(
+        self, decoder: DecoderConfig, config: TowerConfig, weights: Mapping[str, Tensor] | None = None
+    ) -> None:
         super().__init__()
         self.config = config
-        self.decoder = Decoder(decoder, config.attention)
+        with nullcontext() if weights is None else torch.device("meta"):
+            self.decoder = Decoder(decoder, config.attention)
+        if weights is not None:
+            self.decoder.load_state_dict(weights, assign=True)
         self.pooling = Pooling(config.pooling, decoder.hidden_size)
         parts = max(1, len(config.depths))
         self.whitening = Whitening(decoder.hidden_size, parts) if config.whitening else None

@@ -148,9 +148,9 @@ def _is_bert(trained: Checkpoint) -> bool:
 
 def decoder_tower(base: Checkpoint, config: TowerConfig) -> tuple[ReportTower, Tokenizer]:
     """Build a report tower on a decoder's weights, reading only the layers it uses, and the decoder's tokenizer."""
-    tower = ReportTower(DecoderConfig(num_hidden_layers=config.layers), config)
     used = base.tensors(lambda key: not key.startswith("layers.") or int(key.split(".")[1]) < config.layers)
-    tower.decoder.load_state_dict({key: value.float() for key, value in used.items()})
+    weights = {key: value.float() for key, value in used.items()}
+    tower = ReportTower(DecoderConfig(num_hidden_layers=config.layers), config, weights)
     return tower, Tokenizer.from_file(str(base.folder / TOKENIZER))
 
 
