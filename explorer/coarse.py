@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,6 +46,28 @@ class Parting:
 
     centres: Vectors  # [c, d]
     cell_of: Cells  # [n]
+
+
+class VectorFile:
+    """Rows of a file of vectors, read one by one.
+
+    Mapping the file into memory would do the same, but counts whole neighbourhoods of every row as memory of ours.
+    """
+
+    def __init__(self, path: Path, vectors: Vectors) -> None:
+        """Open the .npy file that holds `vectors` [n, d] float32."""
+        self._file = path.open("rb", buffering=0)
+        self._begins = path.stat().st_size - vectors.nbytes
+        self._dim = vectors.shape[1]
+
+    def read(self, rows: Rows) -> Vectors:
+        """Return these rows [r, d]. Raises OSError. May be used from many threads."""
+        vectors = np.empty((len(rows), self._dim), np.float32)
+        length = vectors.itemsize * self._dim
+        for place, row in enumerate(rows.tolist()):
+            if os.preadv(self._file.fileno(), [vectors[place].data], self._begins + row * length) < length:
+                raise OSError("the file of vectors ends early")
+        return vectors
 
 
 def cells_for(rows: int) -> int:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 _WHAT = "vectors"
 _SPARE = 16  # candidates fetched beyond k, so that one search settles nearly every query
+_SAMPLED = 20_000  # rows that stand for all where only their mean or spread is asked for
 _ROUGH = 4  # times as many candidates where rows are bytes, which order them only roughly
 
 
@@ -167,7 +168,7 @@ class ReportIndex:
         right = vectors.dtype == np.float32 and vectors.shape == (about["rows"], key.dim) == (len(studies), key.dim)
         if not right or not _all_finite(generation / VECTORS, vectors):
             raise damaged(_WHAT)
-        parted = None if about.get("exact", True) else _Parted.open(generation, len(vectors))
+        parted = None if about.get("exact", True) else _Parted.open(generation, vectors)
         return cls(key, vectors, studies, np.array(about["quantiles"], np.float64), digests, parted)
 
     def search(self, vectors: Vectors, k: int, allowed: frozenset[str] | None) -> list[list[Neighbour]]:
@@ -230,20 +231,16 @@ class ReportIndex:
         available = len(self.vectors) if rows is None else len(rows)
         if self._parted is not None and k > 0:
             found = self._parted.index.candidates(query, _ROUGH * (k + _SPARE), rows)
-            return found, self._scores(query, found)
+            return found, _products(self._parted.read(found), query)
         count = min(k + _SPARE, available) if k > 0 else 0
         slack = np.finfo(np.float32).eps * self.key.dim * self._longest * float(np.linalg.norm(query))
         while count:
             rough, found = self._search_flat(query, count, rows)
-            scores = self._scores(query, found)
+            scores = _products(self.vectors[found], query)
             if count == available or rough[-1] + slack < np.sort(scores)[-k]:
                 return found, scores
             count = min(2 * count, available)
         return np.empty(0, np.int64), np.empty(0, np.float64)
-
-    def _scores(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        scores: NDArray[np.float64] = (self.vectors[rows].astype(np.float64) * query.astype(np.float64)).sum(axis=1)
-        return scores
 
     def _search_flat(
         self, query: Vectors, count: int, rows: NDArray[np.int64] | None
@@ -256,10 +253,15 @@ class ReportIndex:
         rough, found = self._flat.search(np.ascontiguousarray(query[None], np.float32), count, params=chosen)
         return rough[0], found[0]
 
+    @property
+    def sample(self) -> Vectors:
+        """[≤ 20,000, dim], rows from all over the corpus; all of them where there are no more."""
+        return self.vectors[:: -(-len(self.vectors) // _SAMPLED) or 1]
+
     @cached_property
     def centre(self) -> Vectors:
         """[dim], the mean vector of the texts: what they have in common."""
-        mean: Vectors = self.vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        mean: Vectors = self.sample.mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean
 
     @cached_property
@@ -306,18 +308,33 @@ class _Parted:
 
     parting: coarse.Parting
     index: coarse.CoarseIndex
+    rows: coarse.VectorFile
+
+    def read(self, rows: NDArray[np.int64]) -> Vectors:
+        """Return the vectors [r, dim] of rows. Raises Damaged where the file broke since it was opened."""
+        try:
+            return self.rows.read(rows)
+        except OSError as error:
+            raise damaged(_WHAT) from error
 
     @classmethod
-    def open(cls, generation: Path, rows: int) -> _Parted:
+    def open(cls, generation: Path, vectors: Vectors) -> _Parted:
         """Open what `part` wrote. `open_published` has compared every file here with the manifest."""
         try:
             centres = np.load(generation / CENTRES, allow_pickle=False)
             cells = np.load(generation / CELLS, mmap_mode="r", allow_pickle=False)
         except ValueError as error:
             raise damaged(_WHAT) from error
-        if len(cells) != rows:
+        if len(cells) != len(vectors):
             raise damaged(_WHAT)
-        return cls(coarse.Parting(centres, cells), coarse.CoarseIndex.open(generation / COARSE))
+        rows = coarse.VectorFile(generation / VECTORS, vectors)
+        return cls(coarse.Parting(centres, cells), coarse.CoarseIndex.open(generation / COARSE), rows)
+
+
+def _products(rows: Vectors, query: Vectors) -> NDArray[np.float64]:
+    """Return the inner product [r] of each row with a query [d], in float64."""
+    products: NDArray[np.float64] = (rows.astype(np.float64) * query.astype(np.float64)).sum(axis=1)
+    return products
 
 
 def key_of(folder: Path) -> IndexKey:

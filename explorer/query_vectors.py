@@ -20,9 +20,12 @@ def film_vector(dual: Dual, query: Query) -> Vectors:
 
 
 def mixed_vector(dual: Dual, index: ReportIndex, query: Query) -> Vectors:
-    """Return [1, dim]: text and film, each divided by the spread of its scores over the corpus, then weighed."""
+    """Return [1, dim]: text and film, each divided by the spread of its scores over the corpus, then weighed.
+
+    Of a very large corpus the spread is that over 20,000 of its texts.
+    """
     prompt = SECTION_PROMPTS[index.key.scope]
     parts = (dual.text.encode([query.text or ""], prompt), film_vector(dual, query))
-    spread = [float((index.vectors @ part[0]).std()) + _TINY for part in parts]
+    spread = [float((index.sample @ part[0]).std()) + _TINY for part in parts]
     mixed = (1 - query.weight) * parts[0] / spread[0] + query.weight * parts[1] / spread[1]
     return np.asarray(mixed / (float(np.linalg.norm(mixed)) + _TINY), np.float32)

@@ -1,15 +1,19 @@
 """Reports through the default encoder, against two other ways to run the very same weights; all in one run.
 
 Measured by the processor's time, so that what else the machine does decides little. Each ratio is that of reports in a
-second of one core.
+second of one core, over a sample of the corpus that is drawn by a seed. `--save FILE` keeps it as JSON.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,11 +22,11 @@ from explorer.corpora import openi
 from explorer.corpora.sections import scope_text, without_redactions
 from models.precision import Placement
 from models.registry import ASSETS, load_text_encoder
-from models.text import DecoderTextEncoder, ReportTower, TextTokenizer, in_buckets, pad
+from models.text import ReportTower, TextTokenizer, in_buckets, pad
 from models.trained import open_trained_tower
 
-REPORTS, BATCH, ROUNDS = 64, 32, 2
-PADDED = 16  # reports for the way that pads to 512 tokens: it is slow
+HERE, LIBRARY, PADDED = 256, 96, 8  # reports for this project, for the library, and padded to 512 tokens: it is slow
+BATCH = 32
 FULL = Placement(torch.device("cpu"), "fp32")
 
 
@@ -31,6 +35,7 @@ class Pace:
     """Reports in a second of one core."""
 
     what: str
+    n: int  # reports measured
     reports: float
 
 
@@ -41,14 +46,14 @@ def corpus_texts() -> list[str]:
     return [text for text in texts if text]
 
 
-def pace(what: str, texts: Sequence[str], encode: Callable[[Sequence[str]], object], rounds: int = ROUNDS) -> Pace:
+def pace(what: str, texts: Sequence[str], encode: Callable[[Sequence[str]], object], rounds: int = 1) -> Pace:
     encode(texts[:2])
     least = np.inf
     for _ in range(rounds):
         begun = time.process_time()
         encode(texts)
         least = min(least, time.process_time() - begun)
-    return Pace(what, len(texts) / float(least))
+    return Pace(what, len(texts), len(texts) / float(least))
 
 
 def padded_way(tower: ReportTower, tokenizer: TextTokenizer) -> Callable[[Sequence[str]], object]:
@@ -68,7 +73,10 @@ def padded_way(tower: ReportTower, tokenizer: TextTokenizer) -> Callable[[Sequen
 
 
 def library_way(tower: ReportTower, tokenizer: TextTokenizer) -> Callable[[Sequence[str]], object]:
-    """As sentence-transformers runs a model: the library's class in fp32, sorted by length, padded to the longest."""
+    """As `sentence-transformers` 5 encodes: transformers' class in fp32, sorted by length, 32 padded to the longest.
+
+    The library itself would add its own tokenizer and a copy of the sentence vectors; it is not installed here.
+    """
     from transformers import LlamaConfig, LlamaModel
 
     shape = tower.decoder.config
@@ -115,38 +123,52 @@ def work_of(tower: ReportTower, tokenizer: TextTokenizer, texts: Sequence[str]) 
     return 2 * layers * float(np.mean([len(text) for _, text in tokenizer.pairs(texts, [""] * len(texts))]))
 
 
-@torch.inference_mode()
-def main() -> None:
-    torch.set_num_threads(1)
-    everything = corpus_texts()
-    texts = [everything[row] for row in np.random.default_rng(0).permutation(len(everything))[:REPORTS]]
+def measured(texts: Sequence[str]) -> list[Pace]:
+    """Return the pace of this project first, then of the other ways; texts are of every length, in a mixed order."""
     tower, tokenizer, _ = open_trained_tower(ASSETS / "pocket" / "text", FULL)
     tower.eval()
     default = load_text_encoder("pocket")
-    assert isinstance(default, DecoderTextEncoder)
-    once = len(everything) / len(dict.fromkeys(everything))
-    work = work_of(tower, tokenizer, texts)
-    paces = [
-        pace(f"here, {default.info.precision}", texts, default.encode),
-        pace(
-            "here, fp32",
-            texts,
-            lambda some: in_buckets(tower, tokenizer.pairs(some, [""] * len(some)), FULL.device, 4_096),
-        ),
-        pace("transformers, fp32, sorted, padded to the longest", texts, library_way(tower, tokenizer)),
-        pace("fp32, padded to 512, pooled one by one", texts[:PADDED], padded_way(tower, tokenizer), rounds=1),
+
+    def full(some: Sequence[str]) -> object:
+        return in_buckets(tower, tokenizer.pairs(some, [""] * len(some)), FULL.device, 4_096)
+
+    return [
+        pace(f"here, {default.info.precision}", texts, default.encode, rounds=2),
+        pace("here, fp32", texts[:LIBRARY], full),
+        pace("(b) sentence-transformers' way: transformers, fp32", texts[:LIBRARY], library_way(tower, tokenizer)),
+        pace("(a) authors' way: fp32, 512 tokens, one by one", texts[:PADDED], padded_way(tower, tokenizer)),
     ]
+
+
+def share_of_peak(texts: Sequence[str], first: float) -> tuple[str, float, float]:
+    """Return the precision, this core's matrix peak in it in G/s, and the share of it that `first` reports/s need."""
+    tower, tokenizer, _ = open_trained_tower(ASSETS / "pocket" / "text", FULL)
+    precision = load_text_encoder("pocket").info.precision
+    peak = matrix_peak(precision)
+    return precision, peak / 1e9, first * work_of(tower, tokenizer, texts) / peak
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Measure within about a minute of one core."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--save", type=Path)
+    save = parser.parse_args().save
+    torch.set_num_threads(1)
+    everything = corpus_texts()
+    texts = [everything[row] for row in np.random.default_rng(0).permutation(len(everything))[:HERE]]
+    paces = measured(texts)
     first = paces[0].reports
     for one in paces:
-        sys.stdout.write(f"{one.what:<52} {one.reports:7.1f} reports/s   {first / one.reports:6.2f}×\n")
-    sys.stdout.write(
-        f"the corpus says each text {once:.2f} times, and here it is encoded once: {once:.2f}× more on it\n"
-    )
-    peak = matrix_peak(default.info.precision)
-    share = first * work / peak
-    sys.stdout.write(
-        f"share of the core's measured {default.info.precision} peak of {peak / 1e9:.0f} G/s: {share:.0%}\n"
-    )
+        sys.stdout.write(f"{one.what:<52} n {one.n:3} {one.reports:7.1f} reports/s   {first / one.reports:6.2f}×\n")
+        sys.stdout.flush()
+    once = len(everything) / len(dict.fromkeys(everything))
+    sys.stdout.write(f"each text of the corpus is there {once:.2f} times and encoded once: {once:.2f}× more on it\n")
+    precision, peak, share = share_of_peak(texts, first)
+    sys.stdout.write(f"share of the core's measured {precision} peak of {peak:.0f} G/s: {share:.0%}\n")
+    if save:
+        kept = {"paces": [asdict(one) for one in paces], "once": once, "peak": peak, "share": share}
+        save.write_text(json.dumps({**kept, "precision": precision, "load": os.getloadavg()[0]}), encoding="utf-8")
 
 
 if __name__ == "__main__":

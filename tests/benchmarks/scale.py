@@ -1,7 +1,9 @@
-"""Search among up to 1.6 million vectors: `python -m tests.benchmarks.scale`, about half an hour on one core.
+"""Search among up to 1.6 million vectors: `python -m tests.benchmarks.scale`, a quarter of an hour on two cores.
 
-The vectors are drawn from the real ones of the default encoder, plus noise. What is measured is saved with its date in
-assets/results/scale.json, which `make bench` shows.
+Each vector is a real one of the default encoder, moved by the difference of two others: as far as a report lies from
+the report nearest to it, or half as far. So they fill the space between the reports as reports do, and no clump of
+neighbours makes a search easy. What is measured is the search of the product, ids and exact scores included; it is
+saved with its date in assets/results/scale.json, which `make bench` shows.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,12 +24,14 @@ import numpy as np
 
 from explorer import coarse
 from explorer.compose import compose
+from explorer.index import IndexKey, ReportIndex
 from explorer.settings import Settings
 
 RESULTS = Path(__file__).resolve().parents[2] / "assets" / "results" / "scale.json"
 SIZES = (4_000, 40_000, 400_000, 1_600_000)
-NOISE = 0.5  # length of the noise beside a real vector of length 1
+MOVED = (0.5, 1.0)  # how far, as shares of the median distance between a report and the one nearest to it
 QUERIES, K, SELECTED = 100, 10, 0.01
+BLOCK = 20_000
 MEGABYTE = 2**20
 
 
@@ -36,75 +40,88 @@ class Measured:
     """What one size costs, and how much of the truth is found."""
 
     vectors: int
-    kind: str  # "exact" | "inverted file, bytes"
-    build_seconds: float
+    moved: float  # see MOVED
+    nearest: float  # mean score of the nearest vector to a query
+    kind: str  # "all" | "cells"
+    build_seconds: float  # by the wall: written, parted, checked
     p50_ms: float  # of one core's time; the wall says the same on a quiet machine
     p95_ms: float
     recall: float  # of the ten nearest, against looking at every row in float32
     filtered_recall: float  # the same where one row in a hundred may answer
     filtered_p50_ms: float
-    memory_mb: float  # peak of a process that maps the files and searches
-    file_mb: float
+    memory_mb: float  # peak of a process that opens the index and searches
+    file_mb: float  # of what is looked into for candidates
     added_percent: float  # rows added to the built index
     add_seconds: float
 
 
-def drawn(real: np.ndarray, count: int, seed: int) -> Iterator[np.ndarray]:
-    draw = np.random.default_rng(seed)
-    for start in range(0, count, coarse.CHUNK):
-        rows = min(coarse.CHUNK, count - start)
-        noise = draw.standard_normal((rows, real.shape[1]), dtype=np.float32) * (NOISE / np.sqrt(real.shape[1]))
-        chunk = real[draw.integers(len(real), size=rows)] + noise
-        yield chunk / np.linalg.norm(chunk, axis=1, keepdims=True)
+class Made:
+    """Vectors that are made as they are asked for, the same ones every time."""
+
+    def __init__(self, real: np.ndarray, moved: float, seed: int) -> None:
+        scores = real @ real.T
+        np.fill_diagonal(scores, -1)
+        self._length = moved * float(np.median(np.sqrt(2 - 2 * scores.max(axis=1))))
+        self._real, self._seed = real, seed
+        self._block: tuple[int, np.ndarray] = (-1, real)
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """Return [stop − start, d] unit rows."""
+        parts = []
+        for number in range(start // BLOCK, -(-stop // BLOCK)):
+            if self._block[0] != number:
+                self._block = (number, self._made(number))
+            parts.append(self._block[1][max(0, start - number * BLOCK) : stop - number * BLOCK])
+        return np.concatenate(parts)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Encode texts that are numbers in a row."""
+        return self.rows(int(texts[0]), int(texts[-1]) + 1)
+
+    def _made(self, number: int) -> np.ndarray:
+        draw = np.random.default_rng((self._seed, number))
+        here, towards, away = self._real[draw.integers(len(self._real), size=(3, BLOCK))]
+        step = towards - away
+        step *= self._length / np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-6)
+        moved = here + step
+        return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
 
 
-def write_vectors(path: Path, real: np.ndarray, count: int) -> None:
-    mapped = np.lib.format.open_memmap(path, "w+", np.float32, (count, real.shape[1]))
-    for number, chunk in enumerate(drawn(real, count, 0)):
-        mapped[number * coarse.CHUNK : number * coarse.CHUNK + len(chunk)] = chunk
-    mapped.flush()
+def name(row: int) -> str:
+    return f"s:{row:07d}"
 
 
-def nearest_of_all(vectors: np.ndarray, queries: np.ndarray, among: np.ndarray | None) -> list[set[int]]:
-    best = np.full((len(queries), K), -np.inf, np.float32)
-    ids = np.full((len(queries), K), -1, np.int64)
-    for start in range(0, len(vectors), coarse.CHUNK):
-        scores = queries @ np.asarray(vectors[start : start + coarse.CHUNK]).T
-        if among is not None:
-            scores[:, ~among[start : start + coarse.CHUNK]] = -np.inf
-        both = np.concatenate([best, scores], axis=1)
-        names = np.concatenate([ids, np.broadcast_to(np.arange(start, start + scores.shape[1]), scores.shape)], axis=1)
-        top = np.argpartition(-both, K, axis=1)[:, :K]
-        best, ids = np.take_along_axis(both, top, 1), np.take_along_axis(names, top, 1)
-    return [set(row.tolist()) for row in ids]
+def key_of(dim: int) -> IndexKey:
+    return IndexKey("made-up", "", "report", "made-up", "report", "cosine", "", dim)
 
 
-def built(folder: Path, started: coarse.Parting | None, name: str) -> tuple[coarse.Parting, float]:
+def built(folder: Path, made: Made, count: int, dim: int, earlier: ReportIndex | None) -> float:
     begun = time.perf_counter()
-    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-    if started is None:
-        nowhere = np.full(len(vectors), -1, np.int32)
-        started = coarse.Parting(coarse.fit_centres(vectors, coarse.cells_for(len(vectors))), nowhere)
-    cells = coarse.assign(vectors, started.centres, started.cell_of, folder / "kept")
-    parting = coarse.Parting(started.centres, cells)
-    coarse.write_index(folder / name, vectors, parting)
-    return parting, time.perf_counter() - begun
+    passages = ((str(row), [name(row)]) for row in range(count))
+    ReportIndex.build(folder, key_of(dim), passages, count, made.encode, lambda *_: None, resume=None, earlier=earlier)
+    return time.perf_counter() - begun
+
+
+def added(folder: Path, made: Made, count: int, dim: int) -> float:
+    """Run in a process of its own: as many rows more as that, indexed without parting the others anew."""
+    return built(folder, made, count, dim, ReportIndex.open(folder, key_of(dim)))
 
 
 def searched(folder: Path, queries: np.ndarray, allowed: np.ndarray) -> dict[str, object]:
     """Run in a process of its own, so that its memory is that of a search."""
-    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-    search = _exact(vectors) if len(vectors) <= coarse.EXACT_UP_TO else _inverted(folder, vectors)
-    for query in queries[:5]:  # what a running app has behind it
-        search(query, None)
+    index = ReportIndex.open(folder, key_of(queries.shape[1]))
+    some = frozenset(name(row) for row in allowed)
+    for only in (None, some):  # what a running app has behind it
+        index.search(queries[:2], K, only)
     answers: dict[str, object] = {}
-    for name, rows in (("all", None), ("filtered", allowed)):
+    for kind, only in (("all", None), ("filtered", some)):
         seconds, found = [], []
         for query in queries:
             begun = time.process_time()  # of one thread: what else the machine does must not decide
-            found.append(search(query, rows))
+            (near,) = index.search(query[None], K, only)
             seconds.append(time.process_time() - begun)
-        answers |= {f"{name} seconds": seconds, f"{name} found": found}
+            found.append([int(one.id[2:]) for one in near])
+        answers |= {f"{kind} seconds": seconds, f"{kind} found": found}
     return answers | {"memory": peak_megabytes()}
 
 
@@ -114,124 +131,102 @@ def peak_megabytes() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def _exact(vectors):
-    import faiss
-
-    flat = faiss.IndexFlatIP(vectors.shape[1])
-    flat.add(np.ascontiguousarray(vectors))
-
-    def search(query, rows):
-        selector = None if rows is None else faiss.IDSelectorBatch(rows)
-        return flat.search(query[None], K, params=faiss.SearchParameters(sel=selector))[1][0].tolist()
-
-    return search
-
-
-def _inverted(folder, vectors):
-    index = coarse.CoarseIndex.open(folder / "coarse.faiss")
-
-    def search(query, rows):
-        found = index.candidates(query, 4 * (K + 16), rows)
-        scores = vectors[found].astype(np.float64) @ query.astype(np.float64)
-        return found[np.argsort(-scores)[:K]].tolist()
-
-    return search
+def nearest_of_all(made: Made, count: int, queries: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and scores [q, K] of the nearest among the rows that are true in `among`, in float32."""
+    best = np.full((len(queries), K), -np.inf, np.float32)
+    ids = np.full((len(queries), K), -1, np.int64)
+    for start in range(0, count, BLOCK):
+        scores = queries @ made.rows(start, min(start + BLOCK, count)).T
+        scores[:, ~among[start : start + BLOCK]] = -np.inf
+        both = np.concatenate([best, scores], axis=1)
+        rows = np.concatenate([ids, np.broadcast_to(np.arange(start, start + scores.shape[1]), scores.shape)], axis=1)
+        top = np.argpartition(-both, K, axis=1)[:, :K]
+        best, ids = np.take_along_axis(both, top, 1), np.take_along_axis(rows, top, 1)
+    return ids, best
 
 
-def added(folder: Path, real: np.ndarray, parting: coarse.Parting) -> tuple[float, float]:
-    """Add one row in a hundred to the vectors, and index them without parting the others again."""
-    old = np.load(folder / "vectors.npy", mmap_mode="r")
-    more = np.concatenate(list(drawn(real, len(old) // 100, 2)))
-    grown = np.lib.format.open_memmap(folder / "grown.npy", "w+", np.float32, (len(old) + len(more), old.shape[1]))
-    for start in range(0, len(old), coarse.CHUNK):
-        grown[start : start + coarse.CHUNK] = old[start : start + coarse.CHUNK]
-    grown[len(old) :] = more
-    (folder / "grown.npy").replace(folder / "vectors.npy")
-    known = np.concatenate([parting.cell_of, np.full(len(more), -1, np.int32)])
-    _, seconds = built(folder, coarse.Parting(parting.centres, known), "grown.faiss")
-    return len(more) / len(old) * 100, seconds
+def recall_of(truth: np.ndarray, found: Sequence[Sequence[int]]) -> float:
+    return float(np.mean([len(set(right.tolist()) & set(some)) / K for right, some in zip(truth, found, strict=True)]))
 
 
-def measure(folder: Path, real: np.ndarray, count: int) -> Measured:
-    write_vectors(folder / "vectors.npy", real, count)
-    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-    inverted = count > coarse.EXACT_UP_TO
-    parting, build_seconds = built(folder, None, "coarse.faiss") if inverted else (None, 0.0)
-    queries = next(drawn(real, QUERIES, 1))
-    among = np.random.default_rng(3).random(count) < SELECTED
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        answers = pool.apply(searched, (folder, queries, np.flatnonzero(among)))
-    truth = {"all": nearest_of_all(vectors, queries, None), "filtered": nearest_of_all(vectors, queries, among)}
-    recall = {
-        name: float(
-            np.mean(
-                [
-                    len(right & set(found)) / K
-                    for right, found in zip(truth[name], answers[f"{name} found"], strict=True)
-                ]
-            )
-        )
-        for name in truth
-    }
-    file = folder / ("coarse.faiss" if inverted else "vectors.npy")
-    size = file.stat().st_size / MEGABYTE
-    more, add_seconds = added(folder, real, parting) if parting is not None else (0.0, 0.0)
-    milliseconds = {name: np.array(answers[f"{name} seconds"]) * 1e3 for name in truth}
+def measure(folder: Path, real: np.ndarray, count: int, moved: float) -> Measured:
+    dim, made = real.shape[1], Made(real, moved, 0)
+    build_seconds = built(folder, made, count, dim, None)
+    queries = Made(real, moved, 1).rows(0, QUERIES)
+    among = {"all": np.ones(count, bool), "filtered": np.random.default_rng(3).random(count) < SELECTED}
+    answers = _apart(searched, folder, queries, np.flatnonzero(among["filtered"]))
+    truth = {kind: nearest_of_all(made, count, queries, rows) for kind, rows in among.items()}
+    recall = {kind: round(recall_of(truth[kind][0], answers[f"{kind} found"]), 4) for kind in truth}
+    took = {kind: np.array(answers[f"{kind} seconds"]) * 1e3 for kind in truth}
+    parted = count > coarse.EXACT_UP_TO
+    (file,) = folder.rglob("coarse.faiss" if parted else "vectors.npy")
+    size, more = file.stat().st_size, count // 100 if parted else 0
     return Measured(
         vectors=count,
-        kind="inverted file, bytes" if inverted else "exact",
+        moved=moved,
+        nearest=round(float(truth["all"][1].max(axis=1).mean()), 3),
+        kind="cells" if parted else "all",
         build_seconds=round(build_seconds, 1),
-        p50_ms=round(float(np.quantile(milliseconds["all"], 0.5)), 2),
-        p95_ms=round(float(np.quantile(milliseconds["all"], 0.95)), 2),
-        recall=round(recall["all"], 4),
-        filtered_recall=round(recall["filtered"], 4),
-        filtered_p50_ms=round(float(np.quantile(milliseconds["filtered"], 0.5)), 2),
+        p50_ms=round(float(np.quantile(took["all"], 0.5)), 2),
+        p95_ms=round(float(np.quantile(took["all"], 0.95)), 2),
+        recall=recall["all"],
+        filtered_recall=recall["filtered"],
+        filtered_p50_ms=round(float(np.quantile(took["filtered"], 0.5)), 2),
         memory_mb=round(float(answers["memory"])),
-        file_mb=round(size),
-        added_percent=round(more, 2),
-        add_seconds=round(add_seconds, 1),
+        file_mb=round(size / MEGABYTE),
+        added_percent=round(more / count * 100, 2),
+        add_seconds=round(_apart(added, folder, made, count + more, dim), 1) if more else 0.0,
     )
 
 
-def growth(rows: list[Measured]) -> float:
-    """Return the exponent by which the median search time grows from the smallest to the largest size."""
-    first, last = rows[0], rows[-1]
-    return float(np.log(last.p50_ms / first.p50_ms) / np.log(last.vectors / first.vectors))
+def _apart(work: Callable[..., object], *given: object):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, given)
+
+
+def growth(first: Measured, last: Measured) -> float:
+    """Return the exponent by which the median search time grows from a size to the largest."""
+    return round(float(np.log(last.p50_ms / first.p50_ms) / np.log(last.vectors / first.vectors)), 3)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--moved", type=float, nargs="*", default=MOVED)
     parser.add_argument("--folder", type=Path, help="where the vectors lie meanwhile: up to 10 GB")
     options = parser.parse_args()
     explorer = compose(Settings())
     real = np.array(explorer.vectors("pocket").vectors, np.float32)
     explorer.close()
     rows = earlier()
-    for size in options.sizes:
-        with TemporaryDirectory(dir=options.folder) as folder:
-            rows[size] = measure(Path(folder), real, size)
-        sys.stdout.write(f"{rows[size]}\n")
-        sys.stdout.flush()
-        write(real.shape[1], [rows[one] for one in sorted(rows)])
+    for moved in options.moved:
+        for size in options.sizes:
+            with TemporaryDirectory(dir=options.folder) as folder:
+                rows[moved, size] = measure(Path(folder), real, size, moved)
+            sys.stdout.write(f"{rows[moved, size]}\n")
+            sys.stdout.flush()
+            write(real.shape[1], [rows[one] for one in sorted(rows)])
 
 
-def earlier() -> dict[int, Measured]:
-    """Return what was measured before, by size: a size that is not measured again stays, with its day."""
+def earlier() -> dict[tuple[float, int], Measured]:
+    """Return what was measured before: a size that is not measured again stays."""
     if not RESULTS.is_file():
         return {}
-    return {row["vectors"]: Measured(**row) for row in json.loads(RESULTS.read_text(encoding="utf-8"))["sizes"]}
+    kept = (Measured(**row) for row in json.loads(RESULTS.read_text(encoding="utf-8"))["sizes"])
+    return {(row.moved, row.vectors): row for row in kept}
 
 
-def write(dim: int, rows: list[Measured]) -> None:
+def write(dim: int, rows: Sequence[Measured]) -> None:
+    grown = {str(moved): [row for row in rows if row.moved == moved] for moved in sorted({row.moved for row in rows})}
     about = {
         "date": datetime.now(UTC).date().isoformat(),
         "dim": dim,
-        "noise": NOISE,
         "queries": QUERIES,
         "cells_looked_into": coarse.LOOKED_INTO,
-        "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
-        "growth_exponent": round(growth(rows), 3) if len(rows) > 1 else None,
+        "load": round(os.getloadavg()[0], 1),
+        "growth": {
+            moved: {str(row.vectors): growth(row, some[-1]) for row in some[:-1]} for moved, some in grown.items()
+        },
         "sizes": [asdict(row) for row in rows],
     }
     RESULTS.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")

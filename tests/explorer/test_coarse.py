@@ -138,3 +138,13 @@ def test_an_answer_says_that_not_every_report_was_looked_at(few_are_many):
     for exact, notes in ((True, ()), (False, (NOT_ALL,))):
         ranker = SimpleNamespace(index=SimpleNamespace(exact=exact), rank=lambda query, k, filters: [])
         assert Answering(Expander.open(), 100).by_vectors(asked, [SimpleNamespace(info=info)], ranker).notes == notes
+
+
+def test_a_file_of_vectors_that_ends_early_is_damage_and_no_answer(tmp_path, few_are_many):
+    vectors = unit(2_000, 0)
+    index = built(tmp_path, vectors)
+    (file,) = tmp_path.rglob("vectors.npy")
+    with file.open("r+b") as shortened:
+        shortened.truncate(file.stat().st_size - vectors.nbytes)
+    with pytest.raises(Damaged):
+        index.search(vectors[1_999:], 5, None)
