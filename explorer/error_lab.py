@@ -1,7 +1,8 @@
 """Task 3 as a demonstration: one error put into an impression, and whether an encoder notices.
 
 The query is the findings of a study; its true impression should be nearer to them than the same impression with one
-error. The margin is the difference of the two cosines: above 0 the encoder noticed.
+error. The margin is the difference of the two scores: above 0 the encoder noticed. A score is a cosine, or BM25 for the
+ranker that has no vectors.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from explorer.language.sentences import sentences
 from explorer.metrics.significance import Interval, bootstrap
 from explorer.progress import Progress, silent
 from explorer.types import Report
+from explorer.word_scores import word_scores
 from models.interfaces import SUMMARY_INSTRUCTION, TextEncoder
 
+Scoring = Callable[[Sequence[str], Sequence[str]], NDArray[np.float64]]  # q queries, n different texts → [q, n]
+TIE = 1e-6  # a margin up to this is none
 AT_ONCE = 16  # studies encoded between two steps of the progress
 
 
@@ -108,18 +112,32 @@ def borne_out(told: str, impression: str, findings: str, reader: FindingsReader)
     return bool(verdicts) and all(one.verdict == "agrees" for one in verdicts)
 
 
-def margins(pairs: Sequence[Pair], encoder: TextEncoder) -> NDArray[np.float64]:
-    """Return [n]: the score of the true impression for the findings, less that of the one with an error.
+def by_vectors(encoder: TextEncoder) -> Scoring:
+    """Score by cosine. An instructed encoder is told what Task 3 tells it."""
 
-    An instructed encoder is told what Task 3 tells it.
-    """
+    def scores(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float64]:
+        asked = encoder.encode(queries, SUMMARY_INSTRUCTION if encoder.info.instructed else "")
+        return asked.astype(np.float64) @ encoder.encode(texts).T.astype(np.float64)
+
+    return scores
+
+
+def by_words(known: Sequence[str]) -> Scoring:
+    """Score by BM25 as Task 3 does; a word counts the more, the fewer of the known impressions have it."""
+
+    def scores(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float64]:
+        return word_scores(queries, list(dict.fromkeys((*texts, *known))))[:, : len(texts)]
+
+    return scores
+
+
+def margins(pairs: Sequence[Pair], scoring: Scoring) -> NDArray[np.float64]:
+    """Return [n]: the score of the true impression for the findings, less that of the one with an error."""
     if not pairs:
         return np.zeros(0)
     queries = list(dict.fromkeys(pair.findings for pair in pairs))
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.impression, pair.corrupted)))
-    asked = encoder.encode(queries, SUMMARY_INSTRUCTION if encoder.info.instructed else "")
-    told = encoder.encode(texts)
-    scores = asked.astype(np.float64) @ told.T.astype(np.float64)
+    scores = scoring(queries, texts)
     row, column = ({text: place for place, text in enumerate(given)} for given in (queries, texts))
     return np.array(
         [
@@ -131,30 +149,30 @@ def margins(pairs: Sequence[Pair], encoder: TextEncoder) -> NDArray[np.float64]:
 
 def strip(
     made: Sequence[Sequence[Pair]],
-    encoders: Sequence[tuple[str, Callable[[], TextEncoder]]],
+    encoders: Sequence[tuple[str, Callable[[], Scoring]]],
     progress: Progress = silent,
 ) -> tuple[Noticed, ...]:
     """Measure encoders on the errors of many reports: one figure for each encoder and category that has any.
 
     Args:
         made: of each report its pairs.
-        encoders: name, and how its tower is had.
+        encoders: name, and how its scores are had.
         progress: is told before every few reports; what it raises ends the work.
     """
     found: list[Noticed] = []
-    for place, (name, tower) in enumerate(encoders):
+    for place, (name, scoring) in enumerate(encoders):
         seen: dict[Category, list[float]] = {category: [] for category in CATEGORIES}
         for start in range(0, len(made), AT_ONCE):
             progress(f"Asking {name}", (place + start / len(made)) / len(encoders))
             some = [pair for pairs in made[start : start + AT_ONCE] for pair in pairs]
-            for pair, margin in zip(some, margins(some, tower()), strict=True):
+            for pair, margin in zip(some, margins(some, scoring()), strict=True):
                 seen[pair.category].append(_credit(float(margin)))
         found += [Noticed(name, category, bootstrap(values)) for category, values in seen.items() if values]
     return tuple(found)
 
 
-def _credit(margin: float, tolerance: float = 1e-6) -> float:
-    return 0.5 if abs(margin) <= tolerance else float(margin > 0)
+def _credit(margin: float) -> float:
+    return 0.5 if abs(margin) <= TIE else float(margin > 0)
 
 
 def _shown(made: Injected, impression: str) -> Corrupted:

@@ -12,7 +12,18 @@ import numpy as np
 from explorer.choices import WORDS
 from explorer.corpora.openi import NAME as OPENI
 from explorer.corpora.split import in_split
-from explorer.error_lab import Corrupted, ErrorLab, Pair, has_both, margins, strip, texts_of
+from explorer.error_lab import (
+    Corrupted,
+    ErrorLab,
+    Pair,
+    Scoring,
+    by_vectors,
+    by_words,
+    has_both,
+    margins,
+    strip,
+    texts_of,
+)
 from explorer.errors import BadReview
 from explorer.language.error_injection import Category
 from explorer.progress import Progress
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
 SEED = 4096
 AT_FIRST = 3  # encoders chosen at first
 ENOUGH = 3  # errors that a study shown should take
+KNOWN = 2_000  # impressions that tell BM25 how common a word is
 
 Message = Mapping[str, Any]
 Margins = dict[str, dict[Category, float]]
@@ -71,7 +83,7 @@ class LabDesk:
         found: Margins = {}
         for done, name in enumerate(chosen):
             progress(f"Asking {name}", done / len(chosen))
-            values = margins(pairs, self._explorer.tower(name))
+            values = margins(pairs, self._scoring(name))
             found[name] = {pair.category: float(value) for pair, value in zip(pairs, values, strict=True)}
         return self._screen(str(message.get("study", "")), findings, impression, errors, chosen, found)
 
@@ -81,7 +93,7 @@ class LabDesk:
         progress("Injecting errors", 0.0)
         reports = self._studies()[:count]
         made = list(self._tools().pairs(reports, SEED))
-        noticed = strip(made, [(name, partial(self._explorer.tower, name)) for name in chosen], progress)
+        noticed = strip(made, [(name, partial(self._scoring, name)) for name in chosen], progress)
         self._strip = Strip(self._explorer.corpus.title, len(reports), SEED, noticed)
         findings, impression = self._texts(message)
         errors = self._tools().errors(findings, impression, SEED)
@@ -116,8 +128,13 @@ class LabDesk:
                 self._pool = tuple(both[index] for index in order)
             return self._pool
 
+    def _scoring(self, name: str) -> Scoring:
+        if name == WORDS:
+            return by_words([texts_of(report)[1] for report in self._studies()[:KNOWN]])
+        return by_vectors(self._explorer.tower(name))
+
     def _able(self) -> tuple[str, ...]:
-        return tuple(one.name for one in self._explorer.choices() if "text" in one.kinds and one.name != WORDS)
+        return tuple(one.name for one in self._explorer.choices() if "text" in one.kinds)
 
     def _names(self, message: Message) -> tuple[str, ...]:
         given = message.get("encoder")

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explorer.error_lab import Corrupted, Noticed
+from explorer.choices import WORDS
+from explorer.error_lab import TIE, Corrupted, Noticed
 from explorer.language.error_injection import CATEGORIES, Category
 from explorer.ui.render import escape
 
+COSINE, BM25 = "cosine", "BM25"
 STUDIES = (50, 100, 200, 400)
 ABOUT = (
     "The findings of a study should be nearer to its true impression than to the same impression with one error. The "
-    "margin is the difference of the two scores: above 0 the encoder noticed. Nothing else is changed."
+    "margin is the difference of the two scores: above 0 the encoder noticed. Nothing else is changed. Scores are "
+    "cosines; for bm25, which has no vectors, BM25 of the words among impressions of the corpus. Their sizes are not "
+    "alike, so each column has a scale of its own: compare signs across columns, sizes within one."
 )
 MISSED = "Which errors each encoder misses"
 UNMEASURED = "Not measured yet. Chance is 50 %: an encoder that notices nothing is right half the time."
@@ -79,10 +83,12 @@ def _texts(bench: Bench) -> str:
 def _errors(bench: Bench) -> str:
     at = {one.category: one for one in bench.errors}
     names = list(bench.margins)
-    most = max((abs(margin) for its in bench.margins.values() for margin in its.values()), default=0.0) or 1.0
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    most = {name: max((abs(margin) for margin in bench.margins[name].values()), default=0.0) or 1.0 for name in names}
+    heads = "".join(
+        f'<th scope="col">{escape(name)}<small>{BM25 if name == WORDS else COSINE}</small></th>' for name in names
+    )
     rows = "".join(
-        _row(category, at.get(category), [bench.margins[name].get(category) for name in names], most)
+        _row(category, at.get(category), [(bench.margins[name].get(category), most[name]) for name in names])
         for category in CATEGORIES
     )
     return (
@@ -91,11 +97,12 @@ def _errors(bench: Bench) -> str:
     )
 
 
-def _row(category: Category, one: Corrupted | None, margins: Sequence[float | None], most: float) -> str:
+def _row(category: Category, one: Corrupted | None, margins: Sequence[tuple[float | None, float]]) -> str:
+    """A row; of each encoder its margin, and the largest of its column."""
     if one is None:
         cells = '<td class="said"><i>does not apply to this impression</i></td>' + "<td>–</td>" * len(margins)
     else:
-        cells = f'<td class="said">{_sentence(one)}</td>' + "".join(_margin(margin, most) for margin in margins)
+        cells = f'<td class="said">{_sentence(one)}</td>' + "".join(_margin(margin, most) for margin, most in margins)
     return f'<tr><th scope="row">{escape(category)}</th>{cells}</tr>'
 
 
@@ -110,7 +117,7 @@ def _margin(margin: float | None, most: float) -> str:
         return "<td>–</td>"
     share = 50 * abs(margin) / most
     left = 50 if margin >= 0 else 50 - share
-    sign, words = ("✓", "noticed") if margin > 0 else ("✗", "missed")
+    sign, words = ("–", "tied") if abs(margin) <= TIE else ("✓", "noticed") if margin > 0 else ("✗", "missed")
     return (
         f'<td class="margin {words}"><span class="sign" aria-label="{words}">{sign}</span> {_signed(margin)}'
         f'<svg aria-hidden="true"><line class="track" x1="0" x2="100%" y1="4" y2="4"/>'

@@ -10,7 +10,7 @@ sys.path.append(str(Path(__file__).parent / "review"))
 
 from review_engine import WordCounter
 
-from explorer.error_lab import ErrorLab, Pair, borne_out, has_both, margins, strip
+from explorer.error_lab import ErrorLab, Pair, borne_out, by_vectors, by_words, has_both, margins, strip
 from explorer.language.error_injection import CATEGORIES
 from explorer.language.findings import FindingsReader
 from explorer.types import Report, StudyMeta
@@ -54,18 +54,41 @@ def test_a_margin_is_the_difference_of_the_two_scores():
     encoder = WordCounter("e", seed=1)
     pair = Pair(FINDINGS, IMPRESSION, "No effusion.", "false negation")
     query, true, wrong = encoder.encode([FINDINGS, IMPRESSION, "No effusion."])
-    assert margins([pair], encoder)[0] == pytest.approx(float(query @ true - query @ wrong), abs=1e-6)
-    assert margins([], encoder).shape == (0,)
+    assert margins([pair], by_vectors(encoder))[0] == pytest.approx(float(query @ true - query @ wrong), abs=1e-6)
+    assert margins([], by_vectors(encoder)).shape == (0,)
+
+
+def test_words_alone_notice_what_changes_a_word_of_the_query_and_no_more():
+    known = ["No acute disease.", "Small effusion.", "Nodule of the lung."]
+    findings = "Small left effusion at the base."
+
+    def margin(true, wrong):
+        return margins([Pair(findings, true, wrong, "false negation")], by_words(known))[0]
+
+    assert margin("Small left effusion.", "Small right effusion.") > 0  # "left" is in the findings, "right" is not
+    assert margin("Effusion of the left.", "Mass of the right.") > margin(
+        "Effusion of the left.", "Effusion of the right."
+    )
+    assert margin("Sharp angles.", "Blunt angles.") == pytest.approx(0, abs=1e-9)  # words the findings have not
+
+
+def test_a_word_counts_by_how_rare_it_is_among_the_known_impressions():
+    def margin(known):
+        return margins([Pair("edema", "edema", "clear", "false negation")], by_words(known))[0]
+
+    assert margin(["clear", "normal", "nodule"]) > margin(["mild edema", "edema left", "edema right"])
 
 
 def test_the_strip_counts_every_error_of_every_study():
     made = list(LAB.pairs([study(number) for number in range(5)], 7))
-    found = strip(made, [("e", lambda: WordCounter("e", seed=1)), ("f", lambda: WordCounter("f", seed=2))])
+    found = strip(
+        made, [("e", lambda: by_vectors(WordCounter("e", seed=1))), ("f", lambda: by_vectors(WordCounter("f", seed=2)))]
+    )
     assert [one.encoder for one in found] == ["e"] * 9 + ["f"] * 9
     expected = {name: sum(pair.category == name for pairs in made for pair in pairs) for name in CATEGORIES}
     assert {one.category: one.interval.n for one in found[:9]} == expected
     pairs = [pair for some in made for pair in some if pair.category == "change severity"]
-    share = np.mean(margins(pairs, WordCounter("e", seed=1)) > 0)
+    share = np.mean(margins(pairs, by_vectors(WordCounter("e", seed=1))) > 0)
     assert found[0].interval.mean == pytest.approx(share)
 
 
@@ -78,7 +101,7 @@ def test_the_strip_ends_where_its_progress_says_so():
             raise Stopped("Stopped.")
 
     with pytest.raises(Stopped):
-        strip(made, [("e", lambda: WordCounter("e", seed=1))], tell)
+        strip(made, [("e", lambda: by_vectors(WordCounter("e", seed=1)))], tell)
     assert seen == [0.0, 16 / 20]
 
 

@@ -6,20 +6,16 @@ A task is plain data and knows no encoder. Any ranker is measured on it: the shi
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.corpora.base import Corpus
 from explorer.metrics.retrieval import Flags, Scores
 from explorer.metrics.significance import Statistic, the_mean
-from explorer.store import ReportStore
-from explorer.types import Report, StudyMeta
+from explorer.word_scores import word_scores
 from models.interfaces import TextEncoder, Vectors
 
 Encode = Callable[[Sequence[str], str], Vectors]  # texts, instruction → [n, d] unit rows
@@ -120,16 +116,6 @@ def dense(encoder: TextEncoder) -> Ranker:
 
 def words() -> Ranker:
     """Rank by BM25 over stemmed words (FTS5), the ranker that needs no model."""
-    return Ranker(RankerCard(WORDS, note="words only, no model"), word_scores)
-
-
-def word_scores(queries: Sequence[str], bank: Sequence[str], _instruction: str = "") -> Scores:
-    """Return BM25 of every query against every document of a bank of distinct texts, 0 without a shared word."""
-    scores = {text: np.zeros(len(bank)) for text in queries}
-    with tempfile.TemporaryDirectory() as folder:
-        documents = (Report(f"{n:06}", "", {"findings": text}, (), StudyMeta(), "") for n, text in enumerate(bank))
-        store = ReportStore.build(Path(folder) / "bank", Corpus("", "", "", "", "", tuple(documents)))
-        for text, row in scores.items():
-            for near in store.bm25(text, "findings", len(bank), None):
-                row[int(near.id)] = near.score
-    return np.stack([scores[text] for text in queries])
+    return Ranker(
+        RankerCard(WORDS, note="words only, no model"), lambda queries, bank, _instruction: word_scores(queries, bank)
+    )

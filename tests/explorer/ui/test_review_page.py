@@ -290,6 +290,9 @@ def test_the_error_lab_shows_errors_of_a_study_then_margins_then_the_strip(whole
     steps, last = work(whole, "lab", fields={**asked, "how": "margins"})
     assert any("Asking minilm" in line for step in steps for line in [step["told"]])
     assert last["stage"].count('class="margin') >= 6
+    _, last = work(whole, "lab", fields={**asked, "encoder": ["bm25"], "how": "margins"})
+    assert "bm25<small>BM25</small>" in last["stage"]
+    assert last["stage"].count('class="margin') >= 6
     _, last = work(whole, "lab", fields={**asked, "how": "strip"})
     assert "over 12 studies of Made-up reports" in last["stage"]
     assert ask(whole, "lab")["stage"].count('class="share') == last["stage"].count('class="share') > 0

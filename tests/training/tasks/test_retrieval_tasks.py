@@ -5,7 +5,7 @@ import pytest
 from toys import CORPUS, WordCounts, corpus, study
 
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
-from training.tasks.base import Ranker, RankerCard, by_vectors, dense, score, word_scores, words
+from training.tasks.base import Ranker, RankerCard, by_vectors, dense, score, words
 from training.tasks.notes import Note
 from training.tasks.retrieval import (
     RetrievalTask,
@@ -90,13 +90,6 @@ def test_words_find_what_shares_them():
     assert found["all", "recall@1"].value == 0.75  # "The heart is big." shares no word with its answer, the last
     assert found["unseen", "recall@1"].value == 0.5
     assert found["all", "recall@1"].floor == 0.5
-
-
-def test_a_document_without_a_shared_word_scores_nothing_and_the_rarer_word_more():
-    scores = word_scores(["edema effusion", "nothing", "edema effusion"], ["edema", "effusion left", "effusion right"])
-    assert scores[1].tolist() == [0, 0, 0]
-    assert scores[0, 0] > scores[0, 1] > 0
-    assert scores[0].tolist() == scores[2].tolist()
 
 
 RETOLD = corpus(
