@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from explorer import preparing
 from explorer.corpora import open_source
 from explorer.corpora.base import Study
+from explorer.corpora.split import Split
 from explorer.errors import BadQuery, IntakeError, NotPrepared, TowerError
 from explorer.files import Manifest, damaged, open_published, publish
 from explorer.neighbourhoods import Floats
 from explorer.progress import Progress
 from explorer.settings import Settings
+from explorer.store import CorpusInfo
 from explorer.types import QueryImage
 from models.interfaces import ImageEncoder
 
@@ -53,7 +55,7 @@ def film_vectors(
     read: decodes a file, in the sandbox. Raises BadQuery where the corpus has fewer than `FEWEST` films on this
     machine, TowerError, StoreError.
     """
-    chosen = _sample(_frontal(settings, corpus))
+    chosen = _sample(frontal_films(settings, corpus))
     named = json.dumps([corpus, tower.info.name, tower.info.revision, [study for study, _ in chosen]])
     folder = settings.cache / "films" / corpus / hashlib.sha256(named.encode()).hexdigest()[:16]
     try:
@@ -65,13 +67,24 @@ def film_vectors(
         return made
 
 
-def _frontal(settings: Settings, corpus: str) -> list[tuple[str, Path]]:
+def frontal_films(settings: Settings, corpus: str, split: Split | None = None) -> list[tuple[str, Path]]:
+    """Return (study, file) of the frontal films of a prepared corpus that lie on this machine; of a split, if named.
+
+    Raises CorpusError if the source is not there any more.
+    """
     order = preparing.remembered(settings, corpus)
     if order is None:
         return []
     source = open_source(order.reader, order.place, order.options)
-    studies = (item for item in source.items if isinstance(item, Study))
+    studies = (item for item in source.items if isinstance(item, Study) and split in (None, item.split))
     return [(one.report.id, film.path) for one in studies for film in one.films if film.frontal and film.path]
+
+
+def film_corpora(settings: Settings) -> tuple[CorpusInfo, ...]:
+    """Return the prepared corpora that were read from a folder of this machine, which may hold films; also those that
+    have films alone.
+    """
+    return tuple(store.info for store in preparing.prepared_beside(settings, "") if store.origin.get("root"))
 
 
 def _sample(films: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:

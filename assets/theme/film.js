@@ -1,15 +1,17 @@
 // The film: window, inversion, zoom, flip. Nothing of it asks the server. Two events tell others:
 // `cxr:film-drawn` after every painting, with the canvas, and `cxr:film-moved` when it is zoomed, moved or flipped.
 // What lies over the film goes into `.stage` beside the canvas, and is moved along with it.
-(() => {
+// There is one on Search and one on Review: `host` is where it lies, `shown` the event that says it is there. Keys and the
+// two events are those of Search.
+const filmViewer = (host, shown, keys) => {
   "use strict";
   const LARGEST = 8; // times
   const STEP = 1.25;
   let film = null;
 
-  const tell = (name) => window.dispatchEvent(new CustomEvent(name, { detail: { canvas: film.context.canvas } }));
+  const tell = (name) => keys && window.dispatchEvent(new CustomEvent(name, { detail: { canvas: film.context.canvas } }));
   const pressed = (button, on) => button?.setAttribute("aria-pressed", String(on));
-  const tool = (act) => document.querySelector(`#film [data-act="${act}"]`);
+  const tool = (act) => document.querySelector(`${host} [data-act="${act}"]`);
 
   // The film travels with 16 bits a pixel: high byte in red, low byte in green.
   const paint = () => {
@@ -34,7 +36,7 @@
     if (inverted) words.push("inverted");
     if (flipped) words.push("flipped: left is right");
     if (zoom > 1) words.push(`× ${zoom.toFixed(1)}`);
-    document.querySelector("#film .state").textContent = words.join(" · ");
+    document.querySelector(`${host} .state`).textContent = words.join(" · ");
   };
 
   const place = () => {
@@ -52,7 +54,7 @@
   const useWindow = (button) => {
     film.centre = Number(button.dataset.centre);
     film.width = Number(button.dataset.width);
-    document.querySelectorAll("#film [data-centre]").forEach((other) => pressed(other, other === button));
+    document.querySelectorAll(`${host} [data-centre]`).forEach((other) => pressed(other, other === button));
     paint();
   };
   const zoomBy = (factor) => {
@@ -80,10 +82,10 @@
       pressed(tool("invert"), false);
       pressed(tool("flip"), false);
       place();
-      useWindow(document.querySelector("#film [data-centre]"));
+      useWindow(document.querySelector(`${host} [data-centre]`));
     },
     large: () => {
-      const figure = document.querySelector("#film figure");
+      const figure = document.querySelector(`${host} figure`);
       pressed(tool("large"), figure.toggleAttribute("data-large"));
       place();
     },
@@ -99,7 +101,7 @@
       const unit = film.range / 512;
       film.width = Math.max(unit, film.width + event.movementX * unit);
       film.centre += event.movementY * unit;
-      document.querySelectorAll("#film [data-centre]").forEach((button) => pressed(button, false));
+      document.querySelectorAll(`${host} [data-centre]`).forEach((button) => pressed(button, false));
       paint();
     }
   };
@@ -134,29 +136,35 @@
   };
   const show = () => {
     film = null;
-    const figure = document.querySelector("#film figure[data-film]");
+    const figure = document.querySelector(`${host} figure[data-film]`);
     if (!figure) return;
     const image = new Image();
     image.onload = () => take(figure, image);
     image.src = figure.dataset.film;
   };
-  window.addEventListener("cxr:film", show);
+  window.addEventListener(shown, show);
 
   const byKey = { i: "invert", f: "flip", r: "reset", e: "large", "+": "zoom-in", "=": "zoom-in", "-": "zoom-out" };
   window.addEventListener("cxr:key", (event) => {
-    if (!film) return;
-    const preset = document.querySelector(`#film [data-key="${CSS.escape(event.detail)}"]`);
-    const large = document.querySelector("#film figure[data-large]");
+    if (!film || !keys) return;
+    const preset = document.querySelector(`${host} [data-key="${CSS.escape(event.detail)}"]`);
+    const large = document.querySelector(`${host} figure[data-large]`);
     if (preset) useWindow(preset);
     else if (event.detail in byKey) acts[byKey[event.detail]]();
     else if (event.detail === "Escape" && large) acts.large();
     else return;
     event.preventDefault(); // whoever sent the key knows by this that it was taken
   });
+  // Where keys are not the viewer's, the large picture still has a way out.
+  if (!keys) document.addEventListener("keydown", ({ key }) => {
+    if (key === "Escape" && document.querySelector(`${host} figure[data-large]`)) acts.large();
+  });
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("#film [data-act], #film [data-centre]");
+    const button = event.target.closest(`${host} [data-act], ${host} [data-centre]`);
     if (!button || !film) return;
     if (button.dataset.act) acts[button.dataset.act]();
     else useWindow(button);
   });
-})();
+};
+filmViewer("#film", "cxr:film", true);
+filmViewer("#review-film", "cxr:review-film", false);

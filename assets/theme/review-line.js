@@ -7,9 +7,9 @@ window.cxrReviewLine = (late) => {
   "use strict";
   const KEPT = "review-line";
   const LASTING = new Set(["save", "turn", "undo", "reveal", "finish"]); // acts of a reviewer
-  const BESIDE = new Set(["save", "piece", "export"]); // acts that bring no other screen
+  const BESIDE = new Set(["save", "piece", "export", "film"]); // acts that bring no other screen
   const STAYING = new Set(["undo", "reveal"]); // acts that bring the same case again
-  const QUICK = new Set([...LASTING, "sit", "open", "go", "piece"]);
+  const QUICK = new Set([...LASTING, "sit", "open", "go", "piece", "film"]);
   const FIRST = 3_000; // ms to wait for the answer of a quick act, doubled with every further time
   const LONG = 30_000;
 

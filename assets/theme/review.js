@@ -316,16 +316,27 @@
     const before = told;
     const active = document.activeElement;
     const control = active?.matches("#review textarea") ? "textarea" : `[data-do="${active?.closest("#review [data-do]")?.dataset.do}"]`;
+    const film = $("#review-film figure");
     document.querySelector("#review-shown").innerHTML = html;
     const box = $(".case");
     told = box ? JSON.parse(box.dataset.case) : null;
-    if (box) arrive(before?.number === told.number && before.seat.review === told.seat.review, control);
+    const same = box && before?.number === told.number && before.seat.review === told.seat.review;
+    if (box) arrive(same, control);
+    if (same && film) $("#review-film").replaceChildren(film); // as it is windowed and zoomed
+    else if (box && $("#review-film")) line.post({ act: "film", seat: told.seat, number: told.number });
     else if ($("[data-end]")) {
       const { seat, last } = JSON.parse($("[data-end]").dataset.end);
       remember(seat, last + 1);
     }
     const page = document.querySelector("#review");
     page.dataset.stage = String(Number(page.dataset.stage ?? 0) + 1);
+  };
+  // The film comes after its case, which may be gone by then.
+  const film = ({ film: html, digest }) => {
+    const place = $("#review-film");
+    if (place?.dataset.digest !== digest) return;
+    place.innerHTML = html;
+    window.dispatchEvent(new Event("cxr:review-film"));
   };
   const arrive = (same, control) => {
     answer = told.answer;
@@ -364,6 +375,7 @@
     else if (told && "saved" in reply) saved(line.saving() ? "saving" : "saved");
     if ("held" in reply || reply.refused) taken?.(reply.held ?? null);
     if (reply.file) download(reply);
+    if (reply.film) film(reply);
     line.next();
     waits();
     if (!line.coming()) held.splice(0).forEach(perform);

@@ -10,7 +10,7 @@ from pathlib import Path
 from explorer.errors import Damaged, StoreError
 
 FILE = "reviews.sqlite"
-VERSION = 1
+VERSION = 2
 _SCHEMA = """
 CREATE TABLE reviews (id TEXT PRIMARY KEY, about TEXT NOT NULL);
 CREATE TABLE cases (review TEXT, number INTEGER, content TEXT NOT NULL, PRIMARY KEY (review, number));
@@ -24,6 +24,7 @@ CREATE TABLE judgements (review TEXT, number INTEGER, judge TEXT, kind TEXT, ran
     at TEXT, PRIMARY KEY (review, number, judge));
 CREATE TABLE events (review TEXT, at TEXT, who TEXT, what TEXT);
 """
+_FILMS = "CREATE TABLE films (review TEXT, digest TEXT, content BLOB NOT NULL, PRIMARY KEY (review, digest))"  # since 2
 
 
 def opened(folder: Path) -> sqlite3.Connection:
@@ -66,7 +67,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
     if version == 0:
         for statement in _SCHEMA.split(";")[:-1]:
             connection.execute(statement)
+    if version in (0, 1):
+        connection.execute(_FILMS)
         connection.execute(f"PRAGMA user_version={VERSION}")
     connection.execute("COMMIT")
-    if version not in (0, VERSION):
+    if version not in (0, 1, VERSION):
         raise Damaged("The file of reviews was made by another version of this product. Update it, or move it away.")

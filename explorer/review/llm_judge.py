@@ -63,8 +63,11 @@ class LlmJudge:
         return cls(Chat(endpoint, data / FOLDER), endpoint.model)
 
     def judge(self, cases: Sequence[Case], progress: Progress = silent) -> Judged:
-        """Ask about every case that counts. Raises EndpointError if no answer comes; what was answered is kept."""
-        counted = [case for case in cases if case.number != PRACTICE]
+        """Ask about every case that counts and has a report as its ground truth.
+
+        Raises EndpointError if no answer comes; what was answered is kept.
+        """
+        counted = [case for case in cases if case.number != PRACTICE and case.reported]
         ballots, notes, repeated, unusable = [], {}, 0, []
         for done, case in enumerate(counted):
             progress(f"Asking {self.name}", done / len(counted))

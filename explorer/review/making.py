@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from explorer.corpora.sections import collapse, scope_text
 from explorer.errors import BadReview
@@ -19,7 +19,7 @@ from explorer.progress import Progress, silent
 from explorer.review.generated import Imported
 from explorer.review.practice import practice_case
 from explorer.review.records import MOST_CANDIDATES, Case, Origin, Review, blinded, merged, plain
-from explorer.types import Hit, Report, Scope
+from explorer.types import Hit, QueryImage, Report, Scope
 
 if TYPE_CHECKING:
     from explorer.search import Explorer
@@ -28,7 +28,9 @@ SPARE = 6  # hits asked for beyond those needed: some are the study itself
 LONGEST_TITLE = 80
 NO_IMPORT = Imported((), ())
 
+Asked = TypeVar("Asked", str, QueryImage)
 Find = Callable[[str, str], Sequence[Hit]]  # a text, the name of a ranker → hits, the best first
+FindByFilm = Callable[[QueryImage, str], Sequence[Hit]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,15 @@ def finder(explorer: Explorer, corpus: str, scope: Scope, k: int) -> Find:
     return find
 
 
+def film_finder(explorer: Explorer, corpus: str, k: int) -> FindByFilm:
+    """Return how rankers are asked with a film: over whole reports of one corpus."""
+
+    def find(image: QueryImage, ranker: str) -> Sequence[Hit]:
+        return explorer.by_image(image, encoder=ranker, corpus=corpus, scope="report", k=k).hits
+
+    return find
+
+
 def of_studies(
     reports: Sequence[Report], asked: Scope, sources: Sources, find: Find, progress: Progress = silent
 ) -> Iterator[Case]:
@@ -94,6 +105,25 @@ def of_queries(queries: Sequence[str], sources: Sources, find: Find, progress: P
         yield Case(number, "", plain(query), plain(query), merged(given))
 
 
+def of_films(films: Iterable[tuple[Report, QueryImage]], sources: Sources, find: FindByFilm) -> Iterator[Case]:
+    """Yield a case for each film: candidates are what is found with it, ground truth is what is known of its study."""
+    sources.check()
+    for number, (report, image) in enumerate(films, 1):
+        truth = truth_of(report)
+        given = [*_retrieved(image, sources, partial(_is_other, report.id, truth), find)]
+        given += [(Origin(row.model, ""), row.text) for row in sources.generated.of(report.id)]
+        reported = bool(scope_text(report.sections, "report"))
+        yield Case(number, report.id, "", plain(truth), merged(given), image.digest, reported)
+
+
+def truth_of(report: Report) -> str:
+    """Return the report of a film's study; the labels of its source where it has none, "" where there are none."""
+    if text := scope_text(report.sections, "report"):
+        return text
+    labels = ", ".join(report.meta.codes)
+    return f"No report. The source labels this film: {labels}." if labels else ""
+
+
 def make(plan: Plan, cases: Iterable[Case]) -> tuple[Review, tuple[Case, ...]]:
     """Return a new review and its cases, numbered, shuffled by the plan's seed, the practice case first.
 
@@ -105,7 +135,7 @@ def make(plan: Plan, cases: Iterable[Case]) -> tuple[Review, tuple[Case, ...]]:
     if not rankable:
         raise BadReview("In none of the cases do the models give different reports. Choose others.")
     shown = tuple(
-        Case(number, case.study, case.query, case.truth, blinded(number, case.candidates, plan.seed))
+        replace(case, number=number, candidates=blinded(number, case.candidates, plan.seed))
         for number, case in enumerate(rankable, 1)
     )
     about = {**plan.about, "nothing_to_rank": len(found) - len(rankable)}
@@ -116,7 +146,7 @@ def make(plan: Plan, cases: Iterable[Case]) -> tuple[Review, tuple[Case, ...]]:
 
 
 def _retrieved(
-    query: str, sources: Sources, is_other: Callable[[Hit], bool], find: Find
+    query: Asked, sources: Sources, is_other: Callable[[Hit], bool], find: Callable[[Asked, str], Sequence[Hit]]
 ) -> Iterator[tuple[Origin, str]]:
     for ranker in sources.rankers:
         hits = [hit for hit in find(query, ranker) if is_other(hit)][: sources.first]

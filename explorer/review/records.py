@@ -51,9 +51,11 @@ class Case:
 
     number: int  # from 1; `PRACTICE` does not count
     study: str  # "" where the case is a query and no study
-    query: str
-    truth: str
+    query: str  # "" where a film was asked with
+    truth: str  # "" where nothing is known of the film
     candidates: tuple[Candidate, ...]
+    film: str = ""  # digest of the film asked with, as the store keeps it; "" for none
+    reported: bool = True  # the ground truth is a report, or a text asked with, and not labels or nothing
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ class RuleJudge:
 
 
 def judged(judge: RuleJudge, cases: Sequence[Case]) -> tuple[tuple[Ballot, ...], dict[int, tuple[str, ...]]]:
-    """Return the judge's ballots and its reasons, for all cases that count."""
-    counted = [case for case in cases if case.number != PRACTICE]
+    """Return the judge's ballots and its reasons, for all cases that count and have a report as their ground truth."""
+    counted = [case for case in cases if case.number != PRACTICE and case.reported]
     return tuple(judge.ballot(case) for case in counted), {case.number: judge.notes(case) for case in counted}
 
 

@@ -20,7 +20,8 @@ from explorer.language.labels import NO_FINDING
 from explorer.types import Report, Scope
 
 MOST_CASES = 200
-_NORMAL_CODE = "normal"
+MOST_FILMS = 60  # cases with a film: each keeps a picture of a megabyte or two
+_NORMAL_CODES = (["normal"], ["no finding"])  # of Open-I, and of NIH ChestX-ray14
 
 Normal = Callable[[Report], bool]
 
@@ -58,7 +59,7 @@ class NormalReader:
     def __call__(self, report: Report) -> bool:
         """Return whether nothing but devices is stated or suspected."""
         if report.meta.codes:
-            return [code.lower() for code in report.meta.codes] == [_NORMAL_CODE]
+            return [code.lower() for code in report.meta.codes] in _NORMAL_CODES
         ignored = {NO_FINDING, *DEVICES}
         found = self._reader.read_report(report.sections)
         return all(one.status == "absent" or one.name in ignored for one in found)
@@ -91,7 +92,7 @@ def _fits(report: Report, wanted: Wanted, reader: FindingsReader) -> bool:
         return False
     if wanted.view and wanted.view not in report.meta.views:
         return False
-    if not wanted.finding:
+    if not wanted.finding or (not report.sections and wanted.finding in report.meta.codes):
         return True
     found = reader.read_report(report.sections)
     return any(one.name == wanted.finding and one.status == "present" for one in found)

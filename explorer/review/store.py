@@ -37,6 +37,7 @@ from explorer.review.records import (
 
 TYPING = "comment"  # the one action that continues the change before it
 UNDO = "undo"
+NO_FILMS: Mapping[str, bytes] = {}
 _NEWEST = """
 SELECT number, reviewer, answer FROM changes WHERE id IN (
     SELECT max(id) FROM changes WHERE review = ? GROUP BY reviewer, number
@@ -92,12 +93,15 @@ class ReviewStore:
         with self._turn:
             self._connection.close()
 
-    def create(self, review: Review, cases: Sequence[Case]) -> None:
-        """Add a review with its cases, all or nothing."""
+    def create(self, review: Review, cases: Sequence[Case], films: Mapping[str, bytes] = NO_FILMS) -> None:
+        """Add a review with its cases and the films they were asked with (digest → as it is shown), all or nothing."""
         with self._writing() as database:
             database.execute("INSERT INTO reviews VALUES (?, ?)", (review.id, _dumped(asdict(review))))
             rows = [(review.id, case.number, _dumped(asdict(case))) for case in cases]
             database.executemany("INSERT INTO cases VALUES (?, ?, ?)", rows)
+            shown = {case.film for case in cases}
+            kept = [(review.id, digest, content) for digest, content in films.items() if digest in shown]
+            database.executemany("INSERT INTO films VALUES (?, ?, ?)", kept)
             self._log(review.id, "", f"review made, {review.cases} cases, seed {review.seed}")
 
     def reviews(self) -> tuple[Review, ...]:
@@ -121,6 +125,12 @@ class ReviewStore:
         for (content,) in self._rows("SELECT content FROM cases WHERE review = ? AND number = ?", review, number):
             return _case(content)
         raise BadReview("This review has no such case. Go back to the list of reviews.")
+
+    def film(self, review: str, digest: str) -> bytes:
+        """Return a film as `create` took it. Raises BadReview if the review has none of that digest."""
+        for (content,) in self._rows("SELECT content FROM films WHERE review = ? AND digest = ?", review, digest):
+            return bytes(content)
+        raise BadReview("This case has no film.")
 
     def sit(self, review: str, reviewer: str, session: str = "") -> Seat:
         """Let a reviewer take their seat, also in another window than before; then only the newest may write.
@@ -286,7 +296,7 @@ class ReviewStore:
         """Delete a review with all that belongs to it; the bytes are overwritten."""
         with self._writing() as database:
             database.execute("DELETE FROM reviews WHERE id = ?", (review,))
-            for table in ("cases", "changes", "seats", "judgements", "events"):
+            for table in ("cases", "changes", "seats", "judgements", "events", "films"):
                 database.execute(f"DELETE FROM {table} WHERE review = ?", (review,))  # noqa: S608  our own names
         self._shrink()
 
@@ -333,7 +343,8 @@ def _case(content: str) -> Case:
     candidates = tuple(
         Candidate(one["text"], tuple(Origin(**origin) for origin in one["origins"])) for one in raw["candidates"]
     )
-    return Case(raw["number"], raw["study"], raw["query"], raw["truth"], candidates)
+    later = {name: raw[name] for name in ("film", "reported") if name in raw}
+    return Case(raw["number"], raw["study"], raw["query"], raw["truth"], candidates, **later)
 
 
 def _alike(one: Answer, other: Answer) -> bool:

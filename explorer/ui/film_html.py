@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from explorer.ui.film import FilmView, Window
 from explorer.ui.render import escape, notes
@@ -18,10 +20,13 @@ _TOOLS = (
 )
 
 
-def film(picture: FilmView, lines: Iterable[str]) -> str:
-    """Return a film with its windows and what was done to it; the browser paints the canvas."""
-    windows = "".join(_window(window) for window in picture.windows)
-    tools = "".join(_tool(*tool) for tool in _TOOLS)
+def film(picture: FilmView, lines: Iterable[str], *, keys: bool = True) -> str:
+    """Return a film with its windows and what was done to it; the browser paints the canvas.
+
+    keys: the page lets keys choose windows and tools, and so their names are shown.
+    """
+    windows = "".join(_window(window, keys) for window in picture.windows)
+    tools = "".join(_tool(act, key if keys else "", word, stays) for act, key, word, stays in _TOOLS)
     full = picture.windows[-1]
     return (
         f'<figure data-film="{escape(picture.address)}" data-range="{full.width:.0f}">'
@@ -37,14 +42,30 @@ def film(picture: FilmView, lines: Iterable[str]) -> str:
     )
 
 
-def _window(window: Window) -> str:
+def as_kept(picture: FilmView, lines: Iterable[str]) -> bytes:
+    """Return a film as bytes from which `from_kept` shows it again, without its file."""
+    return json.dumps({**asdict(picture), "lines": list(lines)}).encode()
+
+
+def from_kept(content: bytes) -> str:
+    """Return a kept film for a page whose keys mean other things."""
+    kept = json.loads(content)
+    windows = tuple(Window(**window) for window in kept["windows"])
+    return film(FilmView(kept["address"], kept["width"], kept["height"], windows), kept["lines"], keys=False)
+
+
+def _window(window: Window, keys: bool) -> str:
     return (
         f'<button type="button" class="plain" data-key="{escape(window.key)}" data-centre="{window.centre:.1f}" '
-        f'data-width="{window.width:.1f}" aria-pressed="false"><kbd>{escape(window.key)}</kbd> '
+        f'data-width="{window.width:.1f}" aria-pressed="false">{_key(window.key if keys else "")}'
         f"{escape(window.label)}</button>"
     )
 
 
+def _key(key: str) -> str:
+    return f"<kbd>{escape(key)}</kbd> " if key else ""
+
+
 def _tool(act: str, key: str, word: str, stays: bool) -> str:
     pressed = ' aria-pressed="false"' if stays else ""
-    return f'<button type="button" class="plain" data-act="{act}"{pressed}><kbd>{key}</kbd> {word}</button>'
+    return f'<button type="button" class="plain" data-act="{act}"{pressed}>{_key(key)}{word}</button>'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ MEANING = {
     "wrong location": "the right finding in the wrong place",
     "wrong severity": "the right finding and place, the wrong degree",
 }
+FILM = "film"  # asked with, in the place of a part of a report
 HALF_A_RANK = 0.5
 MOST_HITS = 3  # of one encoder, for a query brought from elsewhere
 KEPT = (
@@ -95,19 +96,24 @@ def _listed(one: Listed, *, door: bool) -> str:
 
 def new_review(
     corpora: Sequence[tuple[str, str]],
-    encoders: Sequence[tuple[str, str]],
+    films: Sequence[tuple[str, str]],
+    encoders: Sequence[tuple[str, str, Set[str]]],
     findings: Sequence[str],
     asked: Mapping[str, Any],
 ) -> str:
-    """Return the form that makes a review; `asked` tells of queries brought from elsewhere, {} for none."""
+    """Return the form that makes a review.
+
+    films: corpora that may hold films; encoders: name, label, and what each reads; asked: of queries brought from
+    elsewhere, {} for none.
+    """
     brought = bool(asked)
     hint = f"half a rank between two of 6 models is told apart by {cases_needed(HALF_A_RANK, 6)} cases at most"
-    source = _brought(asked) if brought else _source_fields(corpora, findings, hint)
-    chosen = asked.get("rankers") or [name for name, _ in encoders[:3]]
+    source = _brought(asked) if brought else _source_fields(corpora, films, findings, hint)
+    chosen = asked.get("rankers") or [name for name, _, _ in encoders[:3]]
     boxes = "".join(
-        f'<label><input type="checkbox" name="encoder" value="{escape(name)}"{" checked" if name in chosen else ""}> '
-        f"{escape(label)}</label>"
-        for name, label in encoders
+        f'<label data-reads="{" ".join(sorted(kinds))}"><input type="checkbox" name="encoder" value="{escape(name)}"'
+        f"{' checked' if name in chosen else ''}> {escape(label)}</label>"
+        for name, label, kinds in encoders
     )
     return (
         f'<section class="new"><h2>New review</h2><form data-form="make">{source}'
@@ -132,12 +138,15 @@ def _brought(asked: Mapping[str, Any]) -> str:
     )
 
 
-def _source_fields(corpora: Sequence[tuple[str, str]], findings: Sequence[str], hint: str) -> str:
-    scopes = [(scope, SCOPE_WORDS[scope]) for scope in SCOPES]
+def _source_fields(
+    corpora: Sequence[tuple[str, str]], films: Sequence[tuple[str, str]], findings: Sequence[str], hint: str
+) -> str:
+    scopes: list[tuple[str, str]] = [(scope, SCOPE_WORDS[scope]) for scope in SCOPES]
+    scopes += [(FILM, "the film")] if films else []
     stated = [("", "any finding"), *((name, name) for name in findings)]
     corpus = _select("corpus", "Corpus", corpora) if len(corpora) > 1 else ""
     return (
-        f'<div class="row">{corpus}{_select("asked", "Asked with", scopes, "findings")}'
+        f'<div class="row">{corpus}{_select("asked", "Asked with", scopes, "findings")}{_film_fields(films)}'
         f'<label>Cases <input name="count" inputmode="numeric" value="50" maxlength="3" '
         f'title="at most {MOST_CASES}"></label>'
         f'</div><p class="hint">{escape(hint)}</p>'
@@ -148,6 +157,15 @@ def _source_fields(corpora: Sequence[tuple[str, str]], findings: Sequence[str], 
         '<label>Age from <input name="youngest" inputmode="numeric" maxlength="3" placeholder="any"></label>'
         '<label>to <input name="oldest" inputmode="numeric" maxlength="3" placeholder="any"></label></div>'
     )
+
+
+def _film_fields(films: Sequence[tuple[str, str]]) -> str:
+    """What is asked for where a film is the query; shown only then."""
+    if not films:
+        return ""
+    hits = [(str(count), str(count)) for count in range(1, MOST_HITS + 1)]
+    fields = _select("films", "Films of", films) + _select("first", "Hits of each encoder", hits, str(MOST_HITS))
+    return fields.replace("<label>", '<label class="of-films">')
 
 
 def _select(name: str, label: str, options: Iterable[tuple[str, str]], value: str = "") -> str:
@@ -171,22 +189,33 @@ def case(seat: Seat, review: Review, one: Case, answer: Answer, progress: Progre
         "first": 1,
         "last": review.cases,
     }
-    asked = "" if one.query == one.truth else f"<h3>Asked with</h3><p>{escape(one.query)}</p>"
     truth = (
         '<p class="hidden">Hidden until you have ranked all reports.</p>'
         '<button type="button" class="plain" data-do="reveal">Show the ground truth</button>'
         if hidden
         else '<p class="text" data-truth></p>'
+        if one.truth
+        else '<p class="hidden">Nothing is known of this film but the film.</p>'
     )
     cards = "".join(_card(place, len(one.candidates)) for place in range(1, len(one.candidates) + 1))
     return (
         f'<div class="case" data-case="{escape(json.dumps(told))}">{_top(review, one, progress)}'
-        f'<section class="truth"><h3>Ground truth</h3>{truth}{asked}'
+        f'<section class="truth">{_film(one)}<h3>Ground truth</h3>{truth}{_asked(one)}'
         f'<label class="comment"><h3>Comment</h3><textarea maxlength="{LONGEST_COMMENT}" rows="3">'
         "</textarea></label></section>"
         f'<section class="cards" aria-label="Reports to rank">{_rail(len(one.candidates))}{cards}</section>'
         f'<section class="foot">{_acts()}</section></div>'
     )
+
+
+def _film(one: Case) -> str:
+    """The place of the film a case was asked with; the script of the page asks for it, and keeps it on a redrawing."""
+    return f'<div id="review-film" data-digest="{escape(one.film)}"></div>' if one.film else ""
+
+
+def _asked(one: Case) -> str:
+    shown = one.query not in ("", one.truth)
+    return f"<h3>Asked with</h3><p>{escape(one.query)}</p>" if shown else ""
 
 
 def _top(review: Review, one: Case, progress: Progress) -> str:

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from explorer.errors import BadReview
+from explorer.corpora.openi import NAME as OPENI
+from explorer.corpora.split import Split
+from explorer.errors import BadReview, IntakeError
+from explorer.films import film_corpora, frontal_films
 from explorer.language.findings import DEVICES, FindingsReader
 from explorer.language.labels import CHEXPERT, NO_FINDING
+from explorer.preparing import opened
 from explorer.progress import Progress
-from explorer.review.generated import read_generated
+from explorer.review.generated import Imported, read_generated
 from explorer.review.llm_judge import FOLDER, Judged, LlmJudge, endpoint, forget_answers
-from explorer.review.making import NO_IMPORT, SPARE, Plan, Sources, finder, make, of_queries, of_studies
+from explorer.review.making import (
+    NO_IMPORT,
+    SPARE,
+    Plan,
+    Sources,
+    film_finder,
+    finder,
+    make,
+    of_films,
+    of_queries,
+    of_studies,
+)
 from explorer.review.records import Case
-from explorer.review.selection import MOST_CASES, Wanted, pool_of, select
+from explorer.review.selection import MOST_CASES, MOST_FILMS, Wanted, pool_of, select
 from explorer.review.store import ReviewStore
-from explorer.types import SCOPES, Scope
+from explorer.types import SCOPES, QueryImage, Report, Scope
 from explorer.ui import render, review_html
+from explorer.ui.film import view
+from explorer.ui.film_html import as_kept
 from explorer.ui.held import Held
 from explorer.ui.lab import LabDesk
 from explorer.ui.render import escape
@@ -28,6 +45,7 @@ from explorer.ui.work import watch
 if TYPE_CHECKING:
     from explorer.search import Explorer
 
+TRAINED_ON = (OPENI, "nih-cxr14")  # towers may know their other splits: films for cases come from the test split
 NAMED = 20  # unknown studies of an import that are named; more are counted
 
 Message = Mapping[str, Any]
@@ -56,8 +74,9 @@ class Maker:
     def form(self, asked: Message) -> str:
         """Return the form for a new review; `asked` brings queries, rankers and k from elsewhere, {} for none."""
         corpora = [(one.name, one.title) for one in self._explorer.corpora()]
-        encoders = [(one.name, one.label) for one in self._explorer.choices() if "text" in one.kinds]
-        return review_html.new_review(corpora, encoders, FINDINGS, asked)
+        films = [(one.name, one.title) for one in film_corpora(self._explorer.settings)]
+        encoders = [(one.name, one.label, one.kinds) for one in self._explorer.choices()]
+        return review_html.new_review(corpora, films, encoders, FINDINGS, asked)
 
     def judges(self, review: str) -> str:
         """Return the section that asks judges."""
@@ -96,11 +115,15 @@ class Maker:
             raise BadReview("The page sent something that cannot be read. Reload it.")
         seed = _whole(fields, "seed", 0, 999_999_999)
         brought = self.held.texts(message.get("brought"))
-        cases, about, corpus = (
-            self._queries(fields, brought, progress) if brought else self._studies(message, fields, seed, progress)
-        )
+        films: dict[str, bytes] = {}
+        if brought:
+            cases, about, corpus = self._queries(fields, brought, progress)
+        elif fields.get("asked") == review_html.FILM:
+            cases, about, corpus = self._films(message, fields, seed, films, progress)
+        else:
+            cases, about, corpus = self._studies(message, fields, seed, progress)
         plan = Plan(str(fields.get("title", "")), corpus, seed, bool(fields.get("unknown")), about)
-        store.create(*make(plan, cases))
+        store.create(*make(plan, cases), films)
         return Done("", _not_there(about.get("unknown_studies", ())))
 
     def _queries(
@@ -120,11 +143,8 @@ class Maker:
         corpus, asked = str(fields.get("corpus") or self._explorer.corpus.name), _scope(fields)
         progress("Reading the studies", 0.0)
         pool = pool_of(self._explorer.reports(corpus), corpus, asked)
-        imported = NO_IMPORT
-        if text := "".join(self.held.texts(message.get("generated"))):
-            source = corpus if corpus != "table" else ""
-            every = {report.id for report in self._explorer.reports(corpus)}
-            imported = read_generated(text.encode(errors="replace"), every, source)
+        imported = self._imported(message, corpus, {report.id for report in self._explorer.reports(corpus)})
+        if imported.rows:
             there = {row.study for row in imported.rows}
             pool = tuple(report for report in self._explorer.reports(corpus) if report.id in there)
         sources = Sources(self._chosen(fields), imported)
@@ -144,12 +164,45 @@ class Maker:
         }
         return cases, about, corpus
 
-    def _chosen(self, fields: Message) -> tuple[str, ...]:
+    def _films(
+        self, message: Message, fields: Message, seed: int, kept: dict[str, bytes], progress: Progress
+    ) -> tuple[Sequence[Case], dict[str, Any], str]:
+        """Cases whose query is a film; `kept` gets each film as it is shown."""
+        corpus, source = str(fields.get("corpus") or self._explorer.corpus.name), str(fields.get("films"))
+        progress("Looking for films", 0.0)
+        shelf = FilmShelf(self._explorer, source)
+        imported = self._imported(message, source, shelf.studies)
+        sources = Sources(
+            self._chosen(fields, "image"), imported, first=_whole(fields, "first", 1, review_html.MOST_HITS)
+        )
+        sources.check()
+        wanted = replace(_wanted(fields, seed, "report"), count=_whole(fields, "count", 1, MOST_FILMS))
+        only = {row.study for row in imported.rows}
+        found = select(shelf.reports(only or shelf.studies), wanted, FindingsReader.open())
+        if not found.reports:
+            raise BadReview("No film fits. Widen the filter, or choose a corpus with films on this machine.")
+        find = film_finder(self._explorer, corpus, sources.first + SPARE)
+        cases = list(of_films(shelf.read(found.reports, kept, progress), sources, find))
+        about = {
+            "rule": _rule(wanted, found.pool, found.normal, found.left_out, len(cases), f"films of {source}"),
+            "rankers": list(sources.rankers),
+            "generators": list(imported.models),
+            "unknown_studies": list(imported.unknown),
+            "unread_films": len(found.reports) - len(cases),
+        }
+        return cases, about, corpus
+
+    def _imported(self, message: Message, corpus: str, known: Set[str]) -> Imported:
+        """Return the generated reports of a message, as far as they are of known studies."""
+        text = "".join(self.held.texts(message.get("generated")))
+        source = corpus if corpus != "table" else ""
+        return read_generated(text.encode(errors="replace"), known, source) if text else NO_IMPORT
+
+    def _chosen(self, fields: Message, kind: Literal["text", "image"] = "text") -> tuple[str, ...]:
+        """Return those of the chosen encoders that read such queries. Raises UnknownTower."""
         given = fields.get("encoder", ())
-        names = [str(one) for one in given] if isinstance(given, list) else []
-        for name in names:
-            self._explorer.choice(name)
-        return tuple(dict.fromkeys(names))
+        names = dict.fromkeys(str(one) for one in given) if isinstance(given, list) else ()
+        return tuple(name for name in names if kind in self._explorer.choice(name).kinds)
 
     def _ask(self, store: ReviewStore, message: Message, progress: Progress) -> Done:
         fields = message.get("fields")
@@ -162,6 +215,41 @@ class Maker:
         store.judge(review, found.ballots, found.notes)
         store.note(review, judge.name, _asked(found))
         return Done(review, _asked(found))
+
+
+class FilmShelf:
+    """The frontal films of one prepared corpus that lie on this machine, one a study."""
+
+    def __init__(self, explorer: Explorer, corpus: str) -> None:
+        self._explorer = explorer
+        self._corpus = corpus
+        split: Split | None = "test" if corpus in TRAINED_ON else None
+        self._files = dict(reversed(frontal_films(explorer.settings, corpus, split)))  # the first of a study stays
+
+    @property
+    def studies(self) -> Set[str]:
+        """Return the studies that have a film."""
+        return self._files.keys()
+
+    def reports(self, wanted: Set[str]) -> tuple[Report, ...]:
+        """Return what is known of those of these studies that have a film. Raises CorpusError, StoreError."""
+        store = opened(self._explorer.settings, self._corpus)
+        found = tuple(report for report in store.reports() if report.id in wanted & self.studies)
+        store.close()
+        return found
+
+    def read(
+        self, reports: Sequence[Report], kept: dict[str, bytes], progress: Progress
+    ) -> Iterator[tuple[Report, QueryImage]]:
+        """Yield the film of each study, and keep how it is shown; one that cannot be read is passed over."""
+        for number, report in enumerate(reports):
+            progress("Asking the encoders with films", number / len(reports))
+            try:
+                image = self._explorer.read_image(self._files[report.id].read_bytes())
+            except (OSError, IntakeError):
+                continue
+            kept[image.digest] = as_kept(view(image), image.notes)
+            yield report, image
 
 
 def judges(review: str, kept: int) -> str:
@@ -215,14 +303,16 @@ def _wanted(fields: Message, seed: int, asked: Scope) -> Wanted:
     )
 
 
-def _rule(wanted: Wanted, pool: int, normal: int, left_out: int, drawn: int) -> str:
+def _rule(wanted: Wanted, pool: int, normal: int, left_out: int, drawn: int, asked: str = "") -> str:
     """Return in words how the cases were chosen."""
     only = [wanted.finding, wanted.view and f"view {wanted.view}"]
     if wanted.min_age is not None or wanted.max_age is not None:
         only.append(f"age {wanted.min_age or 0} to {'any' if wanted.max_age is None else wanted.max_age}")
     told = ", ".join(word for word in only if word)
     halved = f", {left_out} of {normal} normals left out" if wanted.halve_normals else ""
-    return f"{drawn} drawn of {pool:,} studies{f' ({told})' if told else ''}{halved}; asked with {wanted.asked}"
+    return (
+        f"{drawn} drawn of {pool:,} studies{f' ({told})' if told else ''}{halved}; asked with {asked or wanted.asked}"
+    )
 
 
 def _scope(fields: Message) -> Scope:
@@ -230,7 +320,7 @@ def _scope(fields: Message) -> Scope:
     for scope in SCOPES:
         if scope == asked:
             return scope
-    raise BadReview("Choose which part of a study the encoders are asked with.")
+    raise BadReview("Choose what the encoders are asked with.")
 
 
 def _whole(fields: Message, name: str, least: int, most: int) -> int:

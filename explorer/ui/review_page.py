@@ -23,6 +23,7 @@ from explorer.review.store import ReviewStore, Seat
 from explorer.review.summary import as_record, blinding_key, csv_text, ratings, summarise, table_c9
 from explorer.ui import render, review_html, review_tables
 from explorer.ui.announce import STOPPED, ended
+from explorer.ui.film_html import from_kept
 from explorer.ui.lab import LabDesk
 from explorer.ui.review_making import Maker
 from explorer.ui.theme import PLAIN, QUIET
@@ -104,6 +105,7 @@ class ReviewPage:
             "turn": self._turn,
             "undo": self._undo,
             "reveal": self._reveal,
+            "film": self._film,
             "finish": self._finish,
             **({} if self._maker is None else {**self._running(), **self._in_lab(self._maker.lab)}),
             "export": self._export,
@@ -216,6 +218,12 @@ class ReviewPage:
 
     def _go(self, message: Message) -> Reply:
         return {"stage": self._screen(_seat(message), _number(message))}
+
+    def _film(self, message: Message) -> Reply:
+        """Send the film of a case apart from its screen, which is drawn anew more often."""
+        seat, number = _seat(message), _number(message)
+        digest = self._store.case(seat.review, number).film
+        return {"film": from_kept(self._store.film(seat.review, digest)), "digest": digest}
 
     def _save(self, message: Message) -> Reply:
         seat, number, seq = _seat(message), _number(message), _number(message, "seq")

@@ -444,6 +444,46 @@ def test_a_set_brought_from_compare_becomes_a_review_of_its_queries(whole, peopl
     assert page.inner_text("#review [data-truth]") in ("small effusion", "sm R PTX")
 
 
+def test_a_case_asked_with_a_film_shows_it_blindly_and_a_case_drawn_anew_keeps_its_view(tmp_path, people):
+    with closed_environment():
+        from film_corpora import FIRST, REPORTED, prepare_films
+        from review_engine import ReviewedExplorer
+
+        from explorer.ui.blocks import build_blocks
+
+        settings = Settings(cache=tmp_path / "cache", data=tmp_path / "data")
+        prepare_films(settings, tmp_path)
+        blocks = build_blocks(ReviewedExplorer(settings=settings))  # type: ignore[arg-type]
+        with served(blocks) as (address, recorder):
+            page = people(f"{address}?show=review")
+            assert not page.is_visible("#review [name=films]")
+            page.select_option("#review [name=asked]", "film")
+            page.select_option("#review [name=films]", REPORTED)
+            assert page.locator("#review [name=encoder]:visible").evaluate_all("all => all.map(one => one.value)") == [
+                "pocket"
+            ]
+            page.uncheck("#review [name=halve]")
+            acting(page, lambda: page.click("#review form[data-form=make] [type=submit]"), "#review .list li")
+            mark = recorder.mark()
+            sit(page, "AB")
+            acting(page, lambda: page.keyboard.press("s"))
+            page.wait_for_selector("#review-film figure[data-drawn=yes]")
+            page.click("#review-film [data-act=invert]")
+            page.keyboard.press("Escape")
+            page.focus("#review .card")
+            page.keyboard.press("2")
+            saved(page)
+            acting(page, lambda: page.keyboard.press("u"))
+            assert page.inner_text("#review-film .state") == "inverted"
+            assert not page.locator("#film figure").count()
+            told = recorder.since(mark).decode("utf-8", "replace")
+            assert "Effusion number" in told
+            assert [word for word in ("pocket", REPORTED, str(FIRST)[:-1]) if word in told] == []
+            acting(page, lambda: page.click("#review [data-do=skip]"))
+            page.wait_for_selector("#review-film figure[data-drawn=yes]")
+            assert page.inner_text("#review-film .state") == ""
+
+
 def test_the_error_lab_shows_margins_and_the_strip(whole, people):
     page = people(f"{whole}?show=review")
     acting(page, lambda: page.click("#review [data-do=lab]"), "#review .lab")

@@ -15,9 +15,10 @@ from models.interfaces import EncoderInfo, Vectors
 
 sys.path.append(str(Path(__file__).parents[1] / "ui"))  # the made-up engine of the other pages
 
-from made_explorer import TEXTS, FakeExplorer, hit, report
+from made_explorer import TEXTS, FakeExplorer, film, hit, report
 
-from explorer.types import Report, SearchResult
+from explorer.errors import NotAnImage
+from explorer.types import QueryImage, Report, SearchResult
 
 STUDIES = 12
 SECTIONS = ("findings", "impression")
@@ -54,6 +55,11 @@ class ReviewedExplorer(FakeExplorer):
 
     def choice(self, encoder: str) -> object:
         return next(one for one in self.choices() if one.name == encoder)
+
+    def read_image(self, data: bytes) -> QueryImage:
+        if not data.startswith(b"film"):
+            raise NotAnImage("This file is neither DICOM nor PNG nor JPEG.")
+        return film(data, 56, 46)  # as the other pages' films, and fast
 
     def tower(self, encoder: str) -> WordCounter:
         return WordCounter(encoder, seed=STEPS[encoder])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -215,3 +216,20 @@ def test_kill_9_while_saving_loses_at_most_the_last_keystroke(tmp_path):
         assert confirmed <= len(comment) <= confirmed + 1
         assert store._rows("PRAGMA integrity_check") == [("ok",)]
         store.close()
+
+
+def test_a_file_of_the_version_before_films_is_taken_as_it_is(tmp_path, review):
+    store = ReviewStore.open(tmp_path)
+    store.create(review, made_cases())
+    store.close()
+    with sqlite3.connect(tmp_path / FILE) as old:
+        old.execute("DROP TABLE films")
+        for number, content in old.execute("SELECT number, content FROM cases").fetchall():
+            before = {name: value for name, value in json.loads(content).items() if name not in ("film", "reported")}
+            old.execute("UPDATE cases SET content = ? WHERE number = ?", (json.dumps(before), number))
+        old.execute("PRAGMA user_version=1")
+    old.close()
+    store = ReviewStore.open(tmp_path)
+    assert store.cases(review.id) == made_cases()
+    with pytest.raises(BadReview):
+        store.film(review.id, "")

@@ -10,11 +10,12 @@ import pytest
 
 sys.path += [str(Path(__file__).parents[1] / room) for room in ("review", "language")]
 
+from film_corpora import FIRST, LABELLED, REPORTED, prepare_films
 from made_review import MODELS, made_cases, made_review, said
 from review_engine import ReviewedExplorer
 from stub_model import running, saying
 
-from explorer.errors import StoreError
+from explorer.errors import BadReview, StoreError
 from explorer.review.store import ReviewStore
 from explorer.settings import Settings
 from explorer.ui import held
@@ -243,6 +244,78 @@ def test_imported_reports_take_part_and_unknown_studies_are_kept_as_a_list(whole
         "maira-2" in [name for one in case.candidates for name in one.models] for case in store.cases(made.id)[1:]
     )
     assert "unheard-of" in last["told"]
+
+
+@pytest.fixture
+def with_films(store, tmp_path):
+    settings = Settings(cache=tmp_path / "cache", data=tmp_path)
+    prepare_films(settings, tmp_path)
+    return ReviewPage(tmp_path, Maker(ReviewedExplorer(settings=settings), tmp_path))  # type: ignore[arg-type]
+
+
+ASKED_WITH_FILMS = {**FIELDS, "asked": "film", "first": "3", "halve": ""}
+
+
+def test_films_make_cases_whose_ground_truth_is_their_own_report(with_films, store):
+    _, last = work(with_films, "make", fields={**ASKED_WITH_FILMS, "films": REPORTED})
+    made = next(one for one in store.reviews() if one.id != "r1")
+    cases = store.cases(made.id)[1:]
+    assert sorted(case.truth for case in cases) == [f"Effusion number {number}." for number in range(3)]
+    assert made.about["unread_films"] == 1
+    assert made.about["rankers"] == ["pocket"]  # the others read no films
+    assert all({"pocket, hit 1", "pocket, hit 2"} <= {*_models(case)} for case in cases)
+    assert "3 cases" in last["stage"]
+
+
+def test_a_film_without_a_report_has_its_labels_for_a_ground_truth_and_no_judge(with_films, store):
+    work(with_films, "make", fields={**ASKED_WITH_FILMS, "films": LABELLED})
+    made = next(one for one in store.reviews() if one.id != "r1")
+    (case,) = store.cases(made.id)[1:]  # of the two films here, the one of the test split
+    assert case.truth == "No report. The source labels this film: Hernia."
+    assert not case.reported
+    ask(with_films, "rules", review=made.id)
+    assert store.judgements(made.id) == ()
+
+
+def test_a_reviewer_is_shown_the_film_through_the_door_and_nothing_that_names_it(with_films, store, tmp_path):
+    work(with_films, "make", fields={**ASKED_WITH_FILMS, "films": REPORTED})
+    made = next(one for one in store.reviews() if one.id != "r1")
+    door = ReviewPage(tmp_path, None)
+    seat = case_of(ask(door, "sit", review=made.id, reviewer="AB"))["seat"]
+    screen = ask(door, "go", seat=seat, number=1)
+    shown = ask(door, "film", seat=seat, number=1)
+    assert f'data-digest="{shown["digest"]}"' in screen["stage"]
+    assert "data:image/png;base64," in shown["film"]
+    assert "<kbd>" not in shown["film"]  # keys rank here
+    assert not any(word in json.dumps([screen, shown]) for word in (REPORTED, "pocket", str(FIRST)[:-1]))
+    assert ask(door, "film", seat=seat, number=0)["refused"]
+
+
+def test_the_films_of_a_review_are_deleted_with_it(with_films, store):
+    work(with_films, "make", fields={**ASKED_WITH_FILMS, "films": REPORTED})
+    made = next(one for one in store.reviews() if one.id != "r1")
+    digest = store.case(made.id, 1).film
+    assert store.film(made.id, digest)
+    store.delete(made.id)
+    with pytest.raises(BadReview):
+        store.film(made.id, digest)
+
+
+@pytest.mark.parametrize("wrong", [{"films": "unheard-of"}, {"films": "openi"}, {"count": "61"}, {"encoder": ["bm25"]}])
+def test_films_that_cannot_be_asked_with_make_no_review(with_films, store, wrong):
+    _, last = work(with_films, "make", fields={**ASKED_WITH_FILMS, "films": REPORTED, **wrong})
+    assert 'role="alert"' in last["told"]
+    assert len(store.reviews()) == 1
+
+
+def test_films_are_offered_where_a_prepared_corpus_lies_on_this_machine(whole, tmp_path):
+    assert 'value="film"' not in ask(whole, "open")["stage"]
+    prepare_films(Settings(cache=tmp_path / "cache", data=tmp_path), tmp_path, studies=1)
+    assert 'value="film"' in ask(whole, "open")["stage"]
+
+
+def _models(case):
+    return [model for candidate in case.candidates for model in candidate.models]
 
 
 def test_a_bad_line_of_an_import_makes_no_review(whole, store):
