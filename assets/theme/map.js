@@ -3,8 +3,10 @@
 // Every text is put in as text, never as markup, and Plotly shows none: its hover and its legend are not used.
 (() => {
   "use strict";
+  const {
+    bits, count, density, download, inside, lines, looks, make, plain, plotly, pointPart, ring, selectionPart, short, token, unpacked,
+  } = window.cxrMapParts;
   const DENSE = 50000; // points in view above which their density is drawn instead
-  const BINS = 220;
   const LEAST = 4; // corners of the smallest lasso that counts
   const root = document.documentElement;
   let stage = null; // the section that everything is in
@@ -14,39 +16,6 @@
 
   const one = (what) => stage.querySelector(what);
   const role = (name) => one(`[data-role="${name}"]`);
-  const token = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
-  const make = (kind, props = {}, ...inside) => {
-    const made = Object.assign(document.createElement(kind), props);
-    made.append(...inside);
-    return made;
-  };
-  const plain = (text) => text.replace(/X{4,}/g, "▮").replace(/[\u0000-\u0008\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
-  const short = (text, length) => (text.length > length ? `${text.slice(0, length).trimEnd()} …` : text);
-  const count = (number) => number.toLocaleString("en");
-
-  const unpack = (text, Kind) => {
-    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-    return new Kind(bytes.buffer);
-  };
-  const bits = (rows) => {
-    const bytes = new Uint8Array(Math.ceil(cloud.ids.length / 8));
-    rows.forEach((row) => { bytes[row >> 3] |= 1 << (row & 7); });
-    let text = "";
-    for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-    return btoa(text);
-  };
-
-  // Colours: a status has its own, an order goes from quiet to bright, groups take hue and shape in turn.
-  const SHAPES = ["circle", "diamond", "square", "triangle-up"];
-  const STATUS = [["accent", "circle"], ["uncertain", "diamond"], ["quiet", "square"], ["line", "circle"]];
-  const looks = (colouring, code) => {
-    if (colouring.tone === "status") return { colour: token(STATUS[code][0]), shape: STATUS[code][1] };
-    const label = colouring.labels[code];
-    if (label === "unknown" || label === "other") return { colour: token("line"), shape: "circle" };
-    if (colouring.tone === "steps") return { colour: token(`step-${code + 1}`), shape: "circle" };
-    return { colour: token(`group-${(code % 8) + 1}`), shape: SHAPES[Math.floor(code / 8) % SHAPES.length] };
-  };
-
   const colouringOf = (panel) => {
     const chosen = role("colour").value;
     return chosen === "cluster" ? panel.clusters : cloud.colourings.find((each) => each.name === chosen);
@@ -68,24 +37,6 @@
     const [x0, x1] = beyond(panel.view.x);
     const [y0, y1] = beyond(panel.view.y);
     return rows.filter((row) => panel.x[row] >= x0 && panel.x[row] <= x1 && panel.y[row] >= y0 && panel.y[row] <= y1);
-  };
-
-  const density = (panel, rows) => {
-    const { view } = panel;
-    const z = Array.from({ length: BINS }, () => new Array(BINS).fill(null));
-    const [x0, x1] = view?.x ?? panel.reach.x;
-    const [y0, y1] = view?.y ?? panel.reach.y;
-    rows.forEach((row) => {
-      const column = Math.floor(((panel.x[row] - x0) / (x1 - x0)) * BINS);
-      const line = Math.floor(((panel.y[row] - y0) / (y1 - y0)) * BINS);
-      if (column >= 0 && column < BINS && line >= 0 && line < BINS) z[line][column] = (z[line][column] ?? 0) + 1;
-    });
-    return {
-      type: "heatmap", hoverinfo: "skip", showscale: false, zsmooth: false,
-      x0: x0 + (x1 - x0) / BINS / 2, dx: (x1 - x0) / BINS, y0: y0 + (y1 - y0) / BINS / 2, dy: (y1 - y0) / BINS,
-      z: z.map((line) => line.map((value) => (value === null ? null : Math.log1p(value)))),
-      colorscale: [[0, token("line")], [0.5, token("accent")], [1, token("text")]],
-    };
   };
 
   const points = (panel, rows) => {
@@ -111,15 +62,6 @@
       };
     });
   };
-
-  const lines = (panel, from, near, colour) => ({
-    type: "scatter", mode: "lines", hoverinfo: "skip", line: { color: colour, width: 1 },
-    x: near.flatMap((row) => [from.x, panel.x[row], null]), y: near.flatMap((row) => [from.y, panel.y[row], null]),
-  });
-  const ring = (spot, colour, size, name) => ({
-    type: "scatter", mode: "markers", hoverinfo: "none", name, x: [spot.x], y: [spot.y],
-    marker: { symbol: "circle-open", size, color: colour, line: { width: 2 } },
-  });
 
   const overlays = (panel, number) => {
     const drawn = [];
@@ -166,17 +108,6 @@
   const drawAll = () => cloud && Promise.all(cloud.panels.map(draw)).then(() => { stage.dataset.drawn = cloud.revision; });
 
   // ---- the mouse
-  const inside = (outline, x, y) => {
-    let within = false;
-    for (let i = 0, j = outline.x.length - 1; i < outline.x.length; j = i, i += 1) {
-      const crosses = outline.y[i] > y !== outline.y[j] > y;
-      if (crosses && x < ((outline.x[j] - outline.x[i]) * (y - outline.y[i])) / (outline.y[j] - outline.y[i]) + outline.x[i]) {
-        within = !within;
-      }
-    }
-    return within;
-  };
-
   // Which points are taken is found here, among those that are shown: Plotly would forget about hidden groups.
   const taken = (panel, event) => {
     const rows = shownRows(panel);
@@ -226,7 +157,7 @@
     state.selected = new Set(rows);
     drawAll();
     legend();
-    if (rows.length) send("choose", { rows: bits(rows) });
+    if (rows.length) send("choose", { rows: bits(rows, cloud.ids.length) });
     else side();
   };
   const pick = (row, panel) => send("pick", { row, panel });
@@ -309,43 +240,9 @@
     else { drawAll(); legend(); }
   };
 
-  const studyLine = (study, extra) => {
-    const button = make("button", { type: "button", className: "study" }, make("b", { textContent: study.id }));
-    if (extra) button.append(make("small", { textContent: extra }));
-    button.append(make("span", { textContent: short(plain(study.text), 150) }));
-    button.dataset.row = study.row;
-    return make("li", {}, button);
-  };
-
-  const saving = () => make("p", { className: "saves" }, "Export ", ...state.formats.map((format) => {
-    const button = make("button", { type: "button", className: "plain", textContent: format.toUpperCase() });
-    button.dataset.save = format;
-    return button;
-  }));
-
-  const selectionPart = ({ count: number, of, findings, studies }) => {
-    const rows = findings.filter((each) => each.all > 0).sort((a, b) => b.selected - a.selected || b.all - a.all);
-    const body = make("tbody", {}, ...rows.map((each) => make("tr", {},
-      make("th", { scope: "row", textContent: each.finding }),
-      make("td", { textContent: `${count(each.selected)} / ${count(each.all)}` }))));
-    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col", textContent: "finding present" }), make("th", { scope: "col", textContent: "selected / all" })));
-    const rest = number > studies.length ? [make("p", { className: "said", textContent: `The first ${count(studies.length)}; all are exported.` })] : [];
-    return [
-      make("h2", { textContent: `${count(number)} of ${count(of)} studies` }), saving(), make("table", {}, head, body),
-      make("h3", { textContent: "Studies" }), ...rest, make("ol", { className: "studies" }, ...studies.map((study) => studyLine(study))),
-    ];
-  };
-
-  const pointPart = (point) => [
-    make("h2", { textContent: point.id }), make("p", { className: "said", textContent: point.facts.join(" · ") }),
-    ...point.sections.flatMap(([name, text]) => [make("h3", { textContent: name }), make("p", { textContent: plain(text) })]),
-    make("h3", { textContent: `Nearest in the space of ${cloud.panels[point.panel].encoder}` }),
-    make("ol", { className: "studies near" }, ...point.near.map((near) => studyLine(near, `${near.score.toFixed(2)} ${point.score === "clip_raw" ? "inner product" : point.score}`))),
-  ];
-
   const side = () => beside([
-    ...(state.point ? pointPart(state.point) : []),
-    ...(state.selection && state.selected.size ? selectionPart(state.selection) : []),
+    ...(state.point ? pointPart(state.point, cloud.panels[state.point.panel].encoder) : []),
+    ...(state.selection && state.selected.size ? selectionPart(state.selection, state.formats) : []),
   ]);
   const said = (words) => beside([make("p", { className: "said", textContent: words })]);
   const beside = (parts) => {
@@ -370,13 +267,6 @@
   const speak = (text) => { role("spoken").textContent = text; };
 
   // ---- what the host answers
-  const download = ({ name, type, body }) => {
-    const bytes = Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0));
-    const link = make("a", { href: URL.createObjectURL(new Blob([bytes], { type })), download: name });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  };
-
   const answers = {
     cloud: (sent) => open(sent),
     query: (query) => { state.query = query; drawAll(); },
@@ -409,22 +299,8 @@
   };
   let early = []; // answers that came before Plotly was there
 
-  const reach = (values) => {
-    let [low, high] = [Infinity, -Infinity];
-    values.forEach((value) => { low = Math.min(low, value); high = Math.max(high, value); });
-    const margin = (high - low || 1) * 0.04;
-    return [low - margin, high + margin];
-  };
-
   const open = (sent) => plotly().then(() => {
-    cloud = { ...sent, revision: String(sent.turn ?? performance.now()) };
-    cloud.colourings = sent.colourings.map((each) => ({ ...each, codes: unpack(each.codes, Int8Array) }));
-    cloud.panels = sent.panels.map((panel) => {
-      const x = unpack(panel.x, Float32Array), y = unpack(panel.y, Float32Array);
-      const films = { x: unpack(panel.films.x, Float32Array), y: unpack(panel.films.y, Float32Array) };
-      const clusters = { ...panel.clusters, codes: unpack(panel.clusters.codes, Int8Array) };
-      return { ...panel, x, y, films, clusters, reach: { x: reach([...x, ...films.x]), y: reach([...y, ...films.y]) } };
-    });
+    cloud = unpacked(sent);
     state = {
       selected: new Set(), found: new Set(), hidden: new Set(), tool: state?.tool ?? "pan", point: null, query: null,
       selection: null, formats: stage.dataset.formats?.split(" ") ?? ["csv", "json", "parquet"],
@@ -455,16 +331,6 @@
     return drawAll();
   });
 
-  // Plotly's script is five megabytes: it is asked for when a map is first drawn.
-  let loading = null;
-  const plotly = () => {
-    loading ??= window.Plotly ? Promise.resolve() : new Promise((done, failed) => {
-      const script = make("script", { src: "./scripts/plotly.js", onload: done, onerror: () => failed(new Error("The map's script did not load. Reload the page.")) });
-      document.head.append(script);
-    });
-    return loading;
-  };
-
   // ---- what a person does
   const acts = {
     pan: () => useTool("pan"), lasso: () => useTool("lasso"), select: () => useTool("select"),
@@ -479,7 +345,7 @@
     if (tool) acts[tool.dataset.tool]();
     else if (swatch) toggle(Number(swatch.dataset.code));
     else if (study) pick(Number(study.dataset.row), state.point?.panel ?? 0);
-    else if (save) send("save", { format: save.dataset.save, rows: bits([...state.selected]) });
+    else if (save) send("save", { format: save.dataset.save, rows: bits([...state.selected], cloud.ids.length) });
   });
   document.addEventListener("change", ({ target }) => {
     if (!cloud || !target.matches('[data-role="colour"]')) return;

@@ -23,7 +23,7 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
     "connect-src 'none'; base-uri 'none'; form-action 'none'"
 )
-STYLES, SCRIPTS = ("tokens.css", "map.css"), ("map.js", "mapfile.js")
+STYLES, SCRIPTS = ("tokens.css", "map.css"), ("mapparts.js", "map.js", "mapfile.js")
 
 
 def written(cloud: Cloud, indexes: list[ReportIndex], corpus: CorpusInfo) -> str:

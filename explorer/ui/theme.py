@@ -32,6 +32,7 @@ SCRIPTS = (
     "desk.js",
     "abbreviations.js",
     "evidence.js",
+    "mapparts.js",
     "map.js",
 )
 SYSTEM_FONTS = ("system-ui", "sans-serif")
