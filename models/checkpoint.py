@@ -105,6 +105,16 @@ def own_base(tensors: Mapping[str, Tensor], root: str) -> dict[str, Tensor]:
     return below(tensors, "base.") | below(tensors, root)
 
 
+def digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 over tensors as stored, with their names, kinds and shapes, in the order of names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def account_for(name: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Hold the weights of a file against those that a tower is made of, by name and shape.
 

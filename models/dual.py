@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.baselines import BertTextEncoder, BertTower
-from models.checkpoint import Checkpoint, below, digest_of
+from models.checkpoint import Checkpoint, below, digest_of, digest_of_tensors
 from models.film_check import MeasuredCheck, Measurements
 from models.interfaces import (
     PLACEHOLDERS,
@@ -33,6 +33,7 @@ from models.interfaces import (
     TextEncoder,
     TowerError,
     Vectors,
+    WeightsDamaged,
 )
 from models.precision import Home, Placement
 from models.text import DecoderTextEncoder, PairTokenizer, ReportTower, TokenPair, merge_lora
@@ -201,7 +202,7 @@ def open_dual(
     text: EncoderInfo,
     placement: Placement,
     known: Measurements | None = None,
-    images: Checkpoint | None = None,
+    beside: Checkpoint | None = None,
 ) -> Dual:
     """Build both towers of a shared space on an opened report tower.
 
@@ -212,25 +213,36 @@ def open_dual(
         placement: where both run.
         known: what the image tower makes of the films it was trained on; used only if it was measured with these
             weights.
-        images: whose image tower it is, where several spaces share one; None: its own.
+        beside: the space whose image tower it is, where several share one; None: its own.
+
+    Raises:
+        WeightsDamaged: the image tower is not the one it was trained with.
     """
     about = trained.manifest["dual"]
-    images = images or trained
+    images = image_tower(beside or trained)
+    known_as = digest_of_tensors(images)
+    if beside is not None and trained.manifest["image_revision"] != known_as:
+        raise WeightsDamaged(f"The image tower of {trained.manifest['name']!r} is not the one it was trained with.")
     config = DualConfig(VisionConfig(**about["vision"]), about["text_dim"], about["dim"])
-    tensors = images.tensors(lambda key: key.startswith("image.tower.")) | trained.tensors()
+    tensors = images | trained.tensors()
     projection, side = TextProjection(config), ImageSide(config)
     projection.load_state_dict(below(tensors, "projection."))
     side.load_state_dict(below(tensors, "image."))
     merge_lora(language_model_of(tower), below(tensors, "lora."), about.get("lora_scale", 1.0))
-    shared = _shared(trained, images, text, about)
+    shared = _shared(trained, known_as if beside else "", text, about)
     read = WithPlaceholders(tokenizer) if about.get("placeholders", False) else tokenizer
     viewing = Viewing(config.vision.size, colours=config.vision.colours)
     image = FilmEncoder(side, viewing, film_side_of(shared), placement)
     return Dual(
         text=_text_side(tower, read, shared, placement, projection),
         image=image,
-        check=MeasuredCheck(image.headless(), known) if known is not None and known.tower == images.revision else None,
+        check=MeasuredCheck(image.headless(), known) if known is not None and known.tower == known_as else None,
     )
+
+
+def image_tower(space: Checkpoint) -> dict[str, Tensor]:
+    """Return the weights of the image tower of a shared space, as stored."""
+    return space.tensors(lambda key: key.startswith("image.tower."))
 
 
 def language_model_of(tower: ReportTower | BertTower) -> nn.Module:
@@ -244,8 +256,9 @@ def film_side_of(shared: EncoderInfo) -> EncoderInfo:
     return replace(shared, max_tokens=0, instructed=False, pooling="")
 
 
-def _shared(trained: Checkpoint, images: Checkpoint, text: EncoderInfo, about: Mapping[str, Any]) -> EncoderInfo:
-    weights = dict.fromkeys((trained.revision, images.revision))  # of one checkpoint as a rule
+def _shared(trained: Checkpoint, images: str, text: EncoderInfo, about: Mapping[str, Any]) -> EncoderInfo:
+    """Describe a space; images: the digest of an image tower that is not among its own weights."""
+    weights = filter(None, (trained.revision, images))
     revision = digest_of(text.revision, *weights, json.dumps(about, sort_keys=True))
     name = trained.manifest.get("name", text.name)
     return replace(text, name=name, space="image", dim=about["dim"], revision=revision, note=trained.manifest["note"])

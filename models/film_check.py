@@ -67,7 +67,7 @@ class Kinds:
 class Measurements:
     """What an image tower makes of the films it knows."""
 
-    tower: str  # revision of the weights that made the features
+    tower: str  # digest of the weights that made the features
     cloud: Cloud
     kinds: Kinds
     held_out: Vectors  # [n], distances of held-out films, sorted

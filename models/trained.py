@@ -117,13 +117,11 @@ def trained_dual(folder: Path, placement: Placement) -> Dual:
 
     dual = open_checkpoint(folder / "dual")
     reports, films = (_home_of(tower, folder, dual) for tower in ("report_tower", "image_tower"))
-    seen = dual if films == folder else open_checkpoint(films / "dual")
-    together = {"text_revision": open_checkpoint(reports / "text").revision}
-    together |= {} if seen is dual else {"image_revision": seen.revision}
-    if any(dual.manifest[part] != revision for part, revision in together.items()):
+    if dual.manifest["text_revision"] != open_checkpoint(reports / "text").revision:
         raise WeightsDamaged(f"The image and report towers of {folder.name!r} were not trained together.")
+    beside = open_checkpoint(films / "dual") if films != folder else None
     known = known_films(films / FILM_CHECK)
-    return open_dual(dual, *open_report_tower(reports / "text", placement), placement, known, seen)
+    return open_dual(dual, *open_report_tower(reports / "text", placement), placement, known, beside)
 
 
 def _home_of(tower: str, folder: Path, dual: Checkpoint) -> Path:

@@ -29,6 +29,7 @@ from models.checkpoint import MANIFEST, open_checkpoint, write_atomically
 from models.film_check import FILM_CHECK
 from models.interfaces import TextEncoder
 from models.registry import ASSETS, TRAINED_DUALS, load_text_encoder
+from training.embeddings import CachedEncoder
 from training.film_cards import about_films
 from training.tasks.retrieval import RetrievalTask, findings_to_impression
 
@@ -175,7 +176,7 @@ def main() -> None:
     corpus = openi.read()
     for name in filter(_is_here, TOWERS):
         manifest = open_checkpoint(ASSETS / name / "text").manifest
-        text = card(name, manifest, rows, subgroups(corpus, load_text_encoder(name)))
+        text = card(name, manifest, rows, subgroups(corpus, CachedEncoder(load_text_encoder(name))))
         films = _films(name)
         _keep(name, f"{text}\n{films}\n" if films else text)
     for name in sorted(set(TRAINED_DUALS) - set(TOWERS)):

@@ -29,8 +29,8 @@ from explorer.language.labels import labels_of_codes
 from explorer.metrics.classification import aurocs, enough
 from explorer.types import Report, Scope
 from models.baselines import BertTower
-from models.checkpoint import digest_of, open_checkpoint, save_checkpoint
-from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection
+from models.checkpoint import digest_of, digest_of_tensors, open_checkpoint, save_checkpoint
+from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection, image_tower
 from models.interfaces import SECTION_PROMPTS, CxrError, EncoderInfo
 from models.precision import Placement, place
 from models.text import PairTokenizer, ReportTower, in_buckets
@@ -325,7 +325,7 @@ def export(recipe: ClipRecipe, stage: ClipStage, run: Run, folder: Path) -> None
 
 def _whose(recipe: ClipRecipe) -> dict[str, str]:
     """Return where the towers of a space are that has none of its own."""
-    images = open_checkpoint(Path(recipe.start) / "dual").revision
+    images = digest_of_tensors(image_tower(open_checkpoint(Path(recipe.start) / "dual")))
     return {
         "report_tower": Path(recipe.text).name,
         "image_tower": Path(recipe.start).name,

@@ -93,12 +93,17 @@ def _limits(rows: Sequence[Record], check: Record | None) -> str:
 
 def _checked(rates: Mapping[str, Mapping[str, int]]) -> str:
     frontal = [rates[f"frontal chest films, {source}"] for source in SOURCES]
-    lateral = rates["lateral chest films"]
-    n, cautioned = (sum(rate[part] for rate in frontal) for part in ("n", "cautioned"))
+    lateral = [rate for kind, rate in rates.items() if kind.startswith("lateral")]
+    (sides, told), (n, cautioned) = (_sums(kind) for kind in (lateral, frontal))
     return (
-        f"It is warned of {lateral['cautioned']} of {lateral['n']} laterals, and of {cautioned} of {n} frontal films "
+        f"It is warned of {told} of {sides} laterals, and of {cautioned} of {n} frontal films "
         "of other patients, wrongly."
     )
+
+
+def _sums(rates: Sequence[Mapping[str, int]]) -> tuple[int, int]:
+    """Return how many pictures there are, and of how many is warned."""
+    return sum(rate["n"] for rate in rates), sum(rate["cautioned"] for rate in rates)
 
 
 def _row(rows: Sequence[Record], measure: str, part: str) -> Record:

@@ -28,8 +28,8 @@ from PIL import Image, UnidentifiedImageError
 from explorer.errors import IntakeError
 from explorer.intake.decode import decode
 from explorer.settings import Limits
-from models.checkpoint import open_checkpoint
-from models.dual import FilmEncoder
+from models.checkpoint import digest_of_tensors, open_checkpoint
+from models.dual import FilmEncoder, image_tower
 from models.film_check import FILM_CHECK, FRONTAL, LIMIT, Measurements, judged, known_films, save_known_films
 from models.interfaces import CxrError, Likeness, TowerError, Vectors, WeightsMissing
 from models.registry import ASSETS, load_dual
@@ -113,7 +113,8 @@ def make(tower: Path) -> list[Rate]:
     examples = training_films(features, folder)
     aside = out_of_fold(examples, AXES)
     choosing = encoded(features, (film.file for film in films(folder, SOURCES, "choosing")))
-    known = measured(open_checkpoint(tower / "dual").revision, examples, aside, choosing, AXES)
+    weights = digest_of_tensors(image_tower(open_checkpoint(tower / "dual")))
+    known = measured(weights, examples, aside, choosing, AXES)
     rates = [rate(kind, known.judged(rows)) for kind, rows in pictures(features, folder) if len(rows)]
     rates.append(of_training_patients(known, examples, aside, LATERAL))
     about = {

@@ -15,6 +15,7 @@ from models.checkpoint import (
     TENSORS,
     account_for,
     digest_of,
+    digest_of_tensors,
     open_checkpoint,
     read_pytorch_file,
     read_tensors,
@@ -249,3 +250,17 @@ def test_what_a_killed_save_left_is_removed_by_the_next(folder):
         file.write_bytes(b"half a tow")
     save_checkpoint(folder, WEIGHTS, {}, {"tokenizer.json": b"{}"})
     assert not any(file.exists() for file in left)
+
+
+def test_tensors_have_one_digest_whatever_their_order_and_another_for_every_other_name_kind_shape_or_value():
+    one = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(7)}
+    others = (
+        {"c": one["a"], "b": one["b"]},
+        {"a": one["a"].half(), "b": one["b"]},
+        {"a": one["a"].reshape(3, 2), "b": one["b"]},
+        {"a": one["a"] + 1, "b": one["b"]},
+        {"a": one["a"]},
+    )
+    digests = [digest_of_tensors(tensors) for tensors in (one, *others)]
+    assert digest_of_tensors({"b": one["b"], "a": one["a"].T.contiguous().T}) == digests[0]
+    assert len(set(digests)) == len(digests)

@@ -8,8 +8,8 @@ import torch
 from tiny_towers import CPU, byte_tokenizer, shaken, tiny_info, tiny_tower
 from torch.nn import functional as F
 
-from models.checkpoint import open_checkpoint, save_checkpoint
-from models.dual import DualConfig, FilmEncoder, ImageSide, TextProjection, WithPlaceholders, open_dual
+from models.checkpoint import digest_of_tensors, open_checkpoint, save_checkpoint
+from models.dual import DualConfig, FilmEncoder, ImageSide, TextProjection, WithPlaceholders, image_tower, open_dual
 from models.film_check import FRONTAL, Kinds, Measurements, describe
 from models.interfaces import SECTION_PROMPTS, ImageEncoder, PatchEncoder, TextEncoder, TowerError
 from models.text import TextTokenizer, pad
@@ -120,14 +120,18 @@ def test_a_network_with_its_head_inside_has_no_features_to_check():
         whole.headless()
 
 
-def test_measurements_count_only_for_the_weights_they_were_made_with(trained):
+def test_measurements_count_only_for_the_image_tower_they_were_made_with(trained, tmp_path):
     checkpoint, parts = trained
     rows = FilmEncoder(parts["image"], Viewing(48), tiny_info(0, dim=16), CPU).headless().encode(FILMS)
     cloud, head = describe(rows, axes=1), np.zeros((1, rows.shape[1]), np.float32)
     held_out = np.sort(cloud.distances(rows))
-    known = Measurements(checkpoint.revision, cloud, Kinds((FRONTAL,), head, head[:, 0]), held_out, float(held_out[-1]))
+    weights, kinds = digest_of_tensors(image_tower(checkpoint)), Kinds((FRONTAL,), head, head[:, 0])
+    known = Measurements(weights, cloud, kinds, held_out, float(held_out[-1]))
     assert opened(checkpoint).check is None
     assert opened(checkpoint, replace(known, tower="other weights")).check is None
+    other = checkpoint.tensors() | {"image.head.bias": checkpoint.tensors()["image.head.bias"] + 1}
+    save_checkpoint(tmp_path / "other", other, ABOUT)
+    assert opened(open_checkpoint(tmp_path / "other"), known).check is not None  # behind the same image tower
     judged = opened(checkpoint, known).check.judge(FILMS[0])
     assert (judged.unlike, judged.held_out) == (False, 4)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from models import registry
-from models.checkpoint import MANIFEST, TENSORS, open_checkpoint, save_checkpoint
-from models.dual import DualConfig, ImageSide, TextProjection
+from models.checkpoint import MANIFEST, TENSORS, digest_of_tensors, open_checkpoint, save_checkpoint
+from models.dual import DualConfig, ImageSide, TextProjection, image_tower
 from models.int8 import PARTS, multiplies_bytes
 from models.interfaces import TowerError, UnknownTower, WeightsDamaged, WeightsMissing
 from models.packaged import smollm2
@@ -187,15 +187,14 @@ def share_the_towers(folder, **told):
     torch.manual_seed(1)
     side = {f"image.{key}": value for key, value in ImageSide(DUAL).state_dict().items() if key.startswith("head.")}
     projection = {f"projection.{key}": value for key, value in TextProjection(DUAL).state_dict().items()}
-    revisions = {f"{part}_revision": open_checkpoint(folder / part).revision for part in ("text", "dual")}
     about = {
         "name": "second",
         "dual": asdict(DUAL),
         "note": "toy pair",
         "report_tower": folder.name,
         "image_tower": folder.name,
-        "text_revision": revisions["text_revision"],
-        "image_revision": revisions["dual_revision"],
+        "text_revision": open_checkpoint(folder / "text").revision,
+        "image_revision": digest_of_tensors(image_tower(open_checkpoint(folder / "dual"))),
     }
     save_checkpoint(folder.parent / "second" / "dual", side | projection, about | told)
     return folder.parent / "second"
@@ -215,7 +214,7 @@ def test_another_image_tower_makes_another_revision_and_is_refused_where_the_spa
     first = load_dual(share_the_towers(copy), precision="fp32", device="cpu").image.info.revision
     shaken = {key: value + 0.01 for key, value in open_checkpoint(copy / "dual").tensors().items()}
     save_checkpoint(copy / "dual", shaken, open_checkpoint(copy / "dual").manifest)
-    with pytest.raises(WeightsDamaged, match="of 'second' were not trained together"):
+    with pytest.raises(WeightsDamaged, match="image tower of 'second' is not the one"):
         load_dual(copy.parent / "second")
     now = load_dual(share_the_towers(copy), precision="fp32", device="cpu").image.info.revision
     assert now != first

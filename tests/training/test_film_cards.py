@@ -36,7 +36,11 @@ MEASURED = {
 KINDS = ("nih_cxr14", "covid_chestxray", "hannover_covid")
 CHECK = {
     "rates": {f"frontal chest films, {kind}": {"cautioned": 1, "n": 10} for kind in KINDS}
-    | {"lateral chest films": {"cautioned": 7, "n": 9}, "frontal chest films, inverted": {"cautioned": 9, "n": 10}}
+    | {
+        "lateral chest films, one": {"cautioned": 6, "n": 7},
+        "lateral chest films, two": {"cautioned": 1, "n": 2},
+        "frontal chest films, inverted": {"cautioned": 9, "n": 10},
+    }
 }
 
 
