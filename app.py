@@ -47,16 +47,18 @@ def run(settings: Settings, door: Door) -> None:
     stop = _stop()
     with closed_environment():
         from explorer.compose import compose
+        from explorer.standing_in import start
 
         show = terminal_progress(sys.stderr)
-        explorer = compose(settings, show)
         with ThreadPoolExecutor(1) as beside:  # weights are read while the page's library loads, which takes seconds
-            prepared = beside.submit(explorer.prepare, "text", show)
+            begun = beside.submit(start, settings, compose, show)
             from explorer.ui.blocks import build_blocks
 
-            page = build_blocks(explorer, api=door.api)
-            prepared.result()
-        blocks = _served(page, settings, door)
+            started = begun.result()
+        explorer = started.explorer
+        if started.said:
+            sys.stderr.write(f"{started.said}\n")
+        blocks = _served(build_blocks(explorer, api=door.api, said=started.said), settings, door)
         threading.Thread(target=_prepare_films, args=(explorer, stop), daemon=True).start()
         stop.wait()
         blocks.close(verbose=False)

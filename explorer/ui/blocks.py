@@ -35,13 +35,17 @@ READY = "() => { document.body.dataset.ready = 'yes'; window.dispatchEvent(new E
 HEADER_SHOWN = "window.dispatchEvent(new Event('cxr:header'))"
 
 
-def build_blocks(explorer: Explorer, measured: Path = results.FOLDER, *, api: bool = False) -> gr.Blocks:
+def build_blocks(
+    explorer: Explorer, measured: Path = results.FOLDER, *, api: bool = False, said: str = ""
+) -> gr.Blocks:
     """Return the app on top of an engine and a folder of result files; `api` also answers programs.
 
+    `said` stays above every page: why another encoder stands in for the one that was asked for.
     `document.body.dataset.ready` says "yes" once it takes input.
     """
     with gr.Blocks(title=render.PRODUCT, analytics_enabled=False, delete_cache=SWEEP, fill_width=True) as blocks:
-        gr.HTML(render.header(_searchable(explorer), PAGES), elem_id="top", js_on_load=HEADER_SHOWN, **PLAIN)
+        above = render.header(_searchable(explorer), PAGES) + (render.standing_in(said) if said else "")
+        gr.HTML(above, elem_id="top", js_on_load=HEADER_SHOWN, **PLAIN)
         footer = render.footer(explorer.corpus, explorer.settings.encoder)
         bottom = gr.HTML(footer, elem_id="bottom", render=False, **PLAIN)
         search, compare = SearchPage(explorer, bottom), ComparePage(explorer)

@@ -108,6 +108,11 @@ def alert(message: object) -> str:
     return f'<p class="status alert" role="alert">{escape(message)}</p>'
 
 
+def standing_in(said: str) -> str:
+    """Return the line under the header that says which encoder stands in for which, and why."""
+    return f'<p class="alert standing-in" role="alert">{escape(said)}</p>'
+
+
 def reading(expansion: Expansion) -> str:
     """Return a note as read: every short form with its meaning beneath, unknown ones marked; nothing if it has none."""
     marks = [(span.start, span.end, _ruby(span)) for span in expansion.spans]

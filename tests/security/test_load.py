@@ -64,7 +64,7 @@ class Crowd:
 
 
 def shared() -> float:
-    """How many times longer than alone things take on this machine now: limits in seconds are for a free one."""
+    """How many times longer than alone things take on this machine now, shared with others as it may be."""
     begun, used = time.monotonic(), time.process_time()
     while time.process_time() - used < 0.2:
         sum(range(10_000))
@@ -94,9 +94,9 @@ def test_thirty_people_in_a_burst_are_answered_or_told_that_it_is_busy(home, cro
 @pytest.mark.load
 @pytest.mark.timeout(600)
 def test_a_hundred_people_in_a_burst(home, crowd, record_property):
-    before = shared()
+    before = shared()  # told, for whoever reads a failure; the limits are the limits
     crowd.come(people=100, seconds=0.0, thinks=1.0)
-    slow = max(before, shared(), 1.0)
+    slow = max(before, shared())
     told = crowd.counted.told
     record_property("cases", sum(told.values()))
     record_property(
@@ -105,10 +105,10 @@ def test_a_hundred_people_in_a_burst(home, crowd, record_property):
     )
     assert told["wrong"] == 0
     assert told["answered"] + told["busy"] >= 100
-    assert crowd.counted.at(0.95) <= 5 * slow
+    assert crowd.counted.at(0.95) <= 5
     begun = time.monotonic()
     still_answers(home, 30)
-    assert time.monotonic() - begun <= 2 * slow
+    assert time.monotonic() - begun <= 2
 
 
 @pytest.mark.load

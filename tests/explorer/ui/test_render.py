@@ -171,3 +171,9 @@ def test_the_footer_names_version_corpus_licence_and_encoder():
     assert all(
         part in words for part in ("Made-up reports", "CC BY 4.0", "pocket · bf16 · cpu", "Not for clinical use")
     )
+
+
+def test_what_stands_in_for_an_encoder_is_told_for_everybody_to_hear_and_as_text():
+    line = render.standing_in("pocket cannot be used: <img src=x>")
+    assert 'role="alert"' in line
+    assert "pocket cannot be used: &lt;img src=x&gt;" in line
