@@ -49,7 +49,9 @@ class Crowd:
         self.counted.seconds.append(time.monotonic() - begun)
 
     async def user(self, until: float, thinks: float) -> None:
-        async with httpx.AsyncClient(base_url=self.address, timeout=60) as client:
+        # A browser opens another connection where the server has let go of an idle one; this client would fail.
+        anew = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(base_url=self.address, timeout=60, limits=anew) as client:
             await self.ask(client)
             while time.monotonic() + thinks < until:
                 await asyncio.sleep(thinks)
