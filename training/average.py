@@ -59,7 +59,7 @@ def run_recipe(file: Path, resume: bool) -> None:
         chosen = float(np.mean([figures[name] for name in recipe.chosen_by]))
         if chosen > best:
             best = chosen
-            _keep(run, learner, number, {"share": share, **figures})
+            _keep(run, learner, number, figures)
     export_tower(recipe, learner.student.source, run)
 
 

@@ -137,13 +137,16 @@ def _made_of(manifest: Mapping[str, Any]) -> str:
 
 
 def _stage(stage: Mapping[str, Any]) -> str:
-    chosen, *others = stage["validation"].items()
+    figures = ", ".join(f"{key} {value:.3f}" for key, value in stage["validation"].items())
+    return f"- **{stage['run']}**: {_how(stage)}, code {stage['code'][:8]}; validation {figures}"
+
+
+def _how(stage: Mapping[str, Any]) -> str:
     recipe = stage["recipe"]
-    return (
-        f"- **{stage['run']}**: batch {recipe['batch']}, step {stage['step']} of {recipe['loop']['steps']}, seed "
-        f"{recipe['loop']['seed']}, code {stage['code'][:8]}; validation {chosen[0]} {chosen[1]:.3f}"
-        + "".join(f", {key} {value:.3f}" for key, value in others)
-    )
+    if "shares" in recipe:
+        return f"the map between those of two stages, {recipe['shares'][stage['step']]:g} of the way to the later one"
+    steps, seed = recipe["loop"]["steps"], recipe["loop"]["seed"]
+    return f"batch {recipe['batch']}, step {stage['step']} of {steps}, seed {seed}"
 
 
 def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -31,6 +31,12 @@ def test_a_card_says_what_made_the_tower_and_what_it_reaches():
     assert "| AP film | 31 | 0.200 | 0.600 |" in text
 
 
+def test_a_stage_between_two_maps_has_its_share_in_the_card():
+    between = {**STAGE, "step": 1, "recipe": {"shares": [0.0, 0.25], "batch": 4, "loop": {"steps": 0, "seed": 1}}}
+    text = card("made", {**MANIFEST, "stages": [{**between, "validation": {"recall": 0.5}}]}, ROWS, [])
+    assert "**made-run**: the map between those of two stages, 0.25 of the way to the later one, code abababab" in text
+
+
 def test_a_card_holds_no_figure_of_another_tower():
     assert "0.990" not in card("made", MANIFEST, ROWS, [])
 
