@@ -15,8 +15,8 @@ LIMITS = """\
   leads to reports that share its findings, not to its own report.
 - The set joins a sampling with normal films and one of findings only, by patient and by view. {within}
 - {same}
-- Frontal films of adults and a few children of one hospital. No lateral film took part; what it makes of other pictures
-  is not worth reading. {check}
+- It learned from frontal films of one hospital, of adults and a few children; what it makes of other pictures is not
+  worth reading. {check}
 - It was measured once, with one seed, on few patients: the intervals are wide, and they are not over runs."""
 
 
@@ -34,7 +34,8 @@ def about_films(dual: Record, measured: Record, check: Record | None) -> str:
             "## What it reaches with films\n\nPatients no training has seen; averaged within a patient, an AUROC over "
             "the findings with at least 15 positive films; 95 % interval over patients. Floor: the same answer for "
             "every film.\n\n" + _table(measured["measures"]),
-            "## With films by view, age and sex\n\nGroups of at least 30 patients. Chance of an AUROC is .5.\n\n"
+            "## With films by view, age and sex\n\nGroups of at least 30 patients. Two AUROCs "
+            "of different findings are no comparison: each is over those with 15 positive films in its group.\n\n"
             + _table(measured["groups"]),
             "## Limits with films\n\n" + _limits(measured["measures"], check),
         )
@@ -56,7 +57,7 @@ def _made(dual: Record) -> str:
     )
     return (
         f"The image tower is {vision['architecture']} at {vision['size']} pixels, from {dual['base']}; "
-        f"{dual['note']}. Trained on: {dual['trained_on']}.\n\n" + "\n".join([*stages, space])
+        f"{dual['note'].rpartition('; ')[2]}. Trained on: {dual['trained_on']}.\n\n" + "\n".join([*stages, space])
     )
 
 
@@ -84,7 +85,8 @@ def _limits(rows: Sequence[Record], check: Record | None) -> str:
     order = "no earlier" if same["value"] <= same["floor"] else "earlier"
     return LIMITS.format(
         within="Among films of one view and sampling alone, findings are told by words with an AUROC of "
-        f"{within['value']:.3f} ({within['low']:.3f}–{within['high']:.3f}): the rest is where a film came from.",
+        f"{within['value']:.3f} ({within['low']:.3f}–{within['high']:.3f}): more than that is owed to "
+        "where a film came from.",
         same=f"A report with the very same findings comes {order} ({same['value']:.3f}) than if the commonest sets of "
         f"findings were always given first ({same['floor']:.3f}).",
         check="" if check is None else _checked(check["rates"]),
