@@ -26,6 +26,8 @@ SHOWN = (  # task, part, measure, in words
     ("4 stability", "all", "agreement@10 short", "4 · reports that agree, asked in shorthand"),
     ("4 stability", "all", "agreement@10 long", "4 · reports that agree, asked in full"),
 )
+SHARED_AT_5 = "precision@5, a finding shared"  # as in the result file
+IMAGENET, OF_IMAGENET = "ImageNet’s features", " of ImageNet's features"
 Record = Mapping[str, Any]
 
 
@@ -96,8 +98,10 @@ def paper_table(paper: Record) -> str:
 
 
 def films_tables(rows: Sequence[Record]) -> str:
-    """Return the Markdown tables of the multimodal task, one for each pair of towers."""
-    return "\n\n".join(_films_table(row) if row["figures"] else _pairs_table(row) for row in rows)
+    """Return the Markdown tables of the multimodal task: one for films with findings, one for each set of pairs."""
+    of_findings = [row for row in rows if row["figures"]]
+    tables = [_films_table(of_findings)] if of_findings else []
+    return "\n\n".join([*tables, *(_pairs_table(row) for row in rows if not row["figures"])])
 
 
 def readme_with(text: str, measured: str) -> str:
@@ -120,24 +124,48 @@ def rewrite_readme() -> None:
     write_atomically(README, lambda target: target.write_text(text, encoding="utf-8"))
 
 
-def _films_table(row: Record) -> str:
+def _films_table(rows: Sequence[Record]) -> str:
+    towers = "; ".join(f"`{row['encoder']}` {row['precision']}, {row['revision'][:8]}" for row in rows)
+    first, names = rows[0], [*(row["encoder"] for row in rows), IMAGENET]
+    at = {place: one for row in reversed(rows) for place, one in _placed(row)}
     lines = [
-        f"Film → reports with `{row['encoder']}` (checkpoint {row['revision'][:8]}, {row['precision']}), aligned "
-        f"through findings, not through paired reports: share of the first five among {row['reports']} "
-        f"{row['split']}-split reports that have a finding in common with the film. NIH ChestX-ray14 films of patients "
-        "no training has seen; averaged within a patient, interval over patients.",
+        f"NIH ChestX-ray14 films of patients no training has seen, and the {first['reports']} reports of the "
+        f"{first['split']} split; aligned through findings, not through paired reports ({towers}). Averaged within a "
+        "patient, an AUROC over the findings with at least 15 positive films; 95 % intervals over patients. The floor "
+        "gives every film the same answer. Films of one view and sampling: what only tells where a film came from "
+        "counts for nothing.",
         "",
-        "| films | patients | n films | precision@5 | floor: the same five for all | chance |",
-        "|---|---|---|---|---|---|",
+        _line("measure", "part", "patients", "films", *names, "*floor*", "*chance*"),
+        "|" + "---|" * (len(names) + 6),
     ]
-    for name, part in row["figures"].items():
-        found = {"value": part["precision@5"]["mean"], **part["precision@5"]}
-        lines.append(
-            _line(
-                name, part["patients"], part["films"], _interval(found), _number(part["floor"]), _number(part["chance"])
-            )
+    for measure, part in dict.fromkeys(place[:2] for place in at):
+        cells = [at.get((measure, part, name)) for name in names]
+        one = next(cell for cell in cells if cell)
+        counted = f", {len(one['labels'])} findings" if one["labels"] else ""
+        values = [_interval(cell) if cell else "–" for cell in cells]
+        ends = (_number(one["floor"]), _number(one["chance"]))
+        lines.append(_line(measure + counted, part, one["patients"], one["films"], *values, *ends))
+    return "\n".join(lines)
+
+
+def _placed(row: Record) -> list[tuple[tuple[str, str, str], Record]]:
+    """Return the figures of a pair of towers with measure, part and column, parts after the whole."""
+    parts = [
+        {**part, **part["precision@5"], "value": part["precision@5"]["mean"], "part": name, "labels": None}
+        for name, part in row["figures"].items()
+    ]
+    of_parts = [((SHARED_AT_5, one["part"], row["encoder"]), one) for one in parts]
+    return of_parts + [
+        (
+            (
+                one["measure"].removesuffix(OF_IMAGENET),
+                one["part"],
+                IMAGENET if one["measure"].endswith(OF_IMAGENET) else row["encoder"],
+            ),
+            one,
         )
-    return "\n".join([*lines, *_measures(row)])
+        for one in row.get("measures", ())
+    ]
 
 
 def _pairs_table(row: Record) -> str:
@@ -155,24 +183,6 @@ def _pairs_table(row: Record) -> str:
         beside = (_number(one.get(name)) for name in ("floor", "chance", "identity", "random"))
         lines.append(_line(one["measure"], one["films"], _interval(one), *beside))
     return "\n".join(lines)
-
-
-def _measures(row: Record) -> list[str]:
-    """Return the table of the other measures on films, if they were taken."""
-    if not row.get("measures"):
-        return []
-    lines = [
-        "",
-        "AUROC: mean over the findings with at least 15 positives among these films, interval over patients.",
-        "",
-        "| measure | films | patients | n films | value | floor | chance |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for one in row["measures"]:
-        name = one["measure"] + (f", {len(one['labels'])} findings" if one["labels"] else "")
-        beside = (_number(one["floor"]), _number(one["chance"]))
-        lines.append(_line(name, one["part"], one["patients"], one["films"], _interval(one), *beside))
-    return lines
 
 
 def _interval(row: Record) -> str:

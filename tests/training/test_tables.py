@@ -72,7 +72,21 @@ def test_the_papers_figures_stand_apart_in_italics_with_the_reason():
 
 
 def test_films_are_shown_with_interval_floor_and_chance():
-    assert "| all | 3 | 5 | 0.600 (0.590–0.610) | 0.500 | 0.400 |" in films_tables(FILMS)
+    shown = films_tables(FILMS)
+    assert "`toy` fp32, abcdef01" in shown
+    assert "| precision@5, a finding shared | all | 3 | 5 | 0.600 (0.590–0.610) | – | 0.500 | 0.400 |" in shown
+
+
+def test_pairs_of_towers_stand_side_by_side_with_imagenets_features_beside_them():
+    told = {"part": "all", "patients": 3, "films": 5, "value": 0.75, "low": 0.7, "high": 0.8, "chance": 0.5}
+    told |= {"floor": None, "labels": {"Edema": 0.7, "Hernia": 0.8}}
+    measures = [{**told, "measure": "probe"}, {**told, "measure": "probe of ImageNet's features", "value": 0.71}]
+    first, second = ({**FILMS[0], "encoder": name, "measures": measures} for name in ("one", "other"))
+    second["measures"] = [{**told, "measure": "probe", "value": 0.78}]
+    shown = films_tables([first, second])
+    assert "| measure | part | patients | films | one | other | ImageNet’s features | *floor* | *chance* |" in shown
+    values = " | ".join(f"{value} (0.700–0.800)" for value in ("0.750", "0.780", "0.710"))
+    assert f"| probe, 2 findings | all | 3 | 5 | {values} | – | 0.500 |" in shown
 
 
 def test_only_what_stands_between_the_marks_is_replaced():
