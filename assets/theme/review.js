@@ -168,6 +168,35 @@
     return [start, start + [...range.toString()].length];
   };
 
+  // The next sentence of a text, for whoever has no mouse: after the one selected, the first where none is.
+  const selectSentence = (box) => {
+    if (!box) return;
+    const ends = [...box.textContent.matchAll(/[^.!?\n]+[.!?]*/g)].filter(([said]) => said.trim());
+    const selection = getSelection();
+    const inside = !selection.isCollapsed && box.contains(selection.focusNode);
+    const units = inside ? offsetIn(box, selection.focusNode, selection.focusOffset) : 0;
+    const next = ends.find(({ index }) => index >= units) ?? ends[0];
+    if (!next) return;
+    const lead = next[0].length - next[0].trimStart().length;
+    selection.setBaseAndExtent(...placeIn(box, next.index + lead), ...placeIn(box, next.index + next[0].length));
+  };
+  // UTF-16 units from the start of a box to a place in it, and back.
+  const offsetIn = (box, node, offset) => {
+    const before = document.createRange();
+    before.selectNodeContents(box);
+    before.setEnd(node, offset);
+    return before.toString().length;
+  };
+  const placeIn = (box, units) => {
+    const texts = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
+    let left = units;
+    for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+      if (left <= text.length) return [text, left];
+      left -= text.length;
+    }
+    return [box, box.childNodes.length];
+  };
+
   const mark = (place, kind) => {
     const [start, end] = selected(kind === "omission" ? $("[data-truth]") : $(".text", cards()[place]));
     change(`mark ${kind}`, () => {
@@ -260,6 +289,8 @@
   const keys = {
     j: () => choose(chosen + 1),
     k: () => choose(chosen - 1),
+    w: () => selectSentence($(".text", cards()[chosen])),
+    t: () => selectSentence($("[data-truth]")),
     u: acts.undo,
     s: acts.skip,
     f: acts.flag,

@@ -120,7 +120,7 @@ def truth_of(report: Report) -> str:
     """Return the report of a film's study; the labels of its source where it has none, "" where there are none."""
     if text := scope_text(report.sections, "report"):
         return text
-    labels = ", ".join(report.meta.codes)
+    labels = ", ".join(report.meta.codes).replace("_", " ")
     return f"No report. The source labels this film: {labels}." if labels else ""
 
 

@@ -23,7 +23,8 @@ _TOOLS = (
 def film(picture: FilmView, lines: Iterable[str], *, keys: bool = True) -> str:
     """Return a film with its windows and what was done to it; the browser paints the canvas.
 
-    keys: the page lets keys choose windows and tools, and so their names are shown.
+    keys: the page lets keys choose windows and tools, and so their names are shown. Where it does not, the film is not
+    its subject, and what was read from the file is folded away.
     """
     windows = "".join(_window(window, keys) for window in picture.windows)
     tools = "".join(_tool(act, key if keys else "", word, stays) for act, key, word, stays in _TOOLS)
@@ -37,7 +38,8 @@ def film(picture: FilmView, lines: Iterable[str], *, keys: bool = True) -> str:
         '<p class="state" aria-live="polite"></p></div>'
         f'<figcaption><div class="windows" role="group" aria-label="Window">{windows}</div>'
         f'<div class="windows" role="group" aria-label="Viewer">{tools}</div>'
-        f'<details class="read" open><summary>Read from the file, and not read</summary>{notes(lines)}</details>'
+        f'<details class="read"{" open" if keys else ""}><summary>Read from the file, and not read</summary>'
+        f"{notes(lines)}</details>"
         "</figcaption></figure>"
     )
 

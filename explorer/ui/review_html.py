@@ -27,7 +27,7 @@ HALF_A_RANK = 0.5
 MOST_HITS = 3  # of one encoder, for a query brought from elsewhere
 KEPT = (
     "What reviewers enter is kept on this machine, in the data folder, until it is deleted here: names or initials, "
-    "ranks, marks, comments, times. Cases keep the texts they show."
+    "ranks, marks, comments, times. Cases keep the texts and films they show."
 )
 
 
@@ -146,10 +146,10 @@ def _source_fields(
     stated = [("", "any finding"), *((name, name) for name in findings)]
     corpus = _select("corpus", "Corpus", corpora) if len(corpora) > 1 else ""
     return (
-        f'<div class="row">{corpus}{_select("asked", "Asked with", scopes, "findings")}{_film_fields(films)}'
+        f'<div class="row">{corpus}{_select("asked", "Asked with", scopes, "findings")}'
         f'<label>Cases <input name="count" inputmode="numeric" value="50" maxlength="3" '
         f'title="at most {MOST_CASES}"></label>'
-        f'</div><p class="hint">{escape(hint)}</p>'
+        f'</div>{_film_fields(films)}<p class="hint">{escape(hint)}</p>'
         '<label class="tick"><input type="checkbox" name="halve" checked> Leave out half of the normal studies, as the '
         "paper does</label>"
         f'<div class="row">{_select("finding", "Only with", stated)}'
@@ -165,7 +165,7 @@ def _film_fields(films: Sequence[tuple[str, str]]) -> str:
         return ""
     hits = [(str(count), str(count)) for count in range(1, MOST_HITS + 1)]
     fields = _select("films", "Films of", films) + _select("first", "Hits of each encoder", hits, str(MOST_HITS))
-    return fields.replace("<label>", '<label class="of-films">')
+    return f'<div class="row of-films">{fields}</div>'
 
 
 def _select(name: str, label: str, options: Iterable[tuple[str, str]], value: str = "") -> str:
@@ -260,6 +260,7 @@ def _card(place: int, count: int) -> str:
 def _acts() -> str:
     return (
         '<p class="keys"><kbd>j</kbd> <kbd>k</kbd> choose a report · <kbd>1</kbd>–<kbd>9</kbd> rank it · '
+        "<kbd>w</kbd> select a sentence of it, <kbd>t</kbd> of the truth · "
         "<kbd>p</kbd> <kbd>o</kbd> <kbd>l</kbd> <kbd>v</kbd> error, of the text selected · <kbd>c</kbd> critical · "
         "<kbd>u</kbd> undo · <kbd>s</kbd> skip · <kbd>f</kbd> discuss · <kbd>Enter</kbd> submit</p>"
         '<div class="does"><button type="button" class="plain" data-do="undo">Undo</button>'

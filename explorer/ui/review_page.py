@@ -352,7 +352,7 @@ class ReviewPage:
 
 def _practised(ranks: tuple[int, ...]) -> str:
     meant = expected_ranks()
-    places = ", ".join(f"Report {place} {rank}" for place, rank in enumerate(meant, 1))
+    places = ", ".join(f"Report {place}: rank {rank}" for place, rank in enumerate(meant, 1))
     same = "Your ranks are the ones meant." if ranks == meant else "The order of the four errors would give:"
     return render.told(f"{same} {places}. Now the cases that count.")
 

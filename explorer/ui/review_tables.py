@@ -33,6 +33,10 @@ h1 { font-size: 15pt; } h2 { margin-top: 1.5rem; font-size: 12pt; }
 table { border-collapse: collapse; } caption { text-align: left; font-style: italic; }
 th, td { padding: 2pt 8pt 2pt 0; border-bottom: 0.5pt solid #888; text-align: right; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; }
+.whisker { display: block; width: 120pt; height: 8px; margin-left: auto; overflow: visible; }
+.whisker .track { stroke: #bbb; } .whisker .reach { stroke: #666; stroke-width: 3; }
+.whisker .value { stroke: #000; stroke-width: 2; }
+@media print { body { max-width: none; margin: 0; } tr { break-inside: avoid; } h2, h3 { break-after: avoid; } }
 """
 
 
@@ -164,8 +168,15 @@ def _agreement(found: Summary) -> str:
 
 def _agreed(one: Agreement, name: str) -> Row:
     its = one.interval
-    figures = ("–", "–", 0) if its is None else (f"{its.mean:.2f}", f"{its.low:.2f} – {its.high:.2f}", its.n)
+    figures: Row = ("–", "–", 0)
+    if its is not None:
+        spread = f"{_signed(its.low)} – {_signed(its.high)}" if its.n > 1 else "–"  # one case says nothing of others
+        figures = (_signed(its.mean), spread, its.n)
     return [" and ".join(one.raters), name, *figures, one.undefined]
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
 
 
 def _people(found: Summary) -> str:

@@ -339,6 +339,20 @@ def test_while_another_case_is_on_its_way_the_page_shows_it_and_takes_nothing(do
     assert page.locator("#review[data-waiting]").count() == 0
 
 
+def test_a_sentence_is_marked_with_the_keys_alone(door, people):
+    page = people(door[0])
+    sit(page, "AB")
+    page.focus("#review .card[data-place='0']")
+    for key in "wwvc":  # the second sentence of Report 1 has the wrong degree, and that is critical
+        page.keyboard.press(key)
+    for key in "jto":  # Report 2 leaves out the first sentence of the truth
+        page.keyboard.press(key)
+    saved(page)
+    sentences = page.inner_text("#review .card[data-place='0'] .text").split(". ")
+    assert page.inner_text("#review .card[data-place='0'] mark[data-critical]").rstrip(".") == sentences[1].rstrip(".")
+    assert page.inner_text("#review [data-truth] mark") == "The heart is normal in size."
+
+
 def test_a_report_is_dragged_to_a_rank_and_onto_another_to_tie(door, people):
     page = people(door[0])
     sit(page, "AB")

@@ -204,6 +204,7 @@ def test_no_text_of_a_person_or_a_file_becomes_markup(whole, store, tmp_path):
     assert not any("<img" in text for shown in screens for text in shown.values())
     printed = screens[2]["text"]
     assert "&lt;img src=x" in printed
+    assert ".whisker { display: block; width:" in printed  # an interval without a size would fill the page
     assert "<img" not in printed
 
 
