@@ -27,6 +27,7 @@ Say = Callable[[str], object]
 _TEXT, _FILMS = frozenset[Literal["text", "image"]](("text",)), frozenset[Literal["text", "image"]](("image",))
 _CHOICES = (
     RankerChoice("pocket", "pocket: LLM tower, trained here", _TEXT | _FILMS, ""),
+    RankerChoice("pocket-int8", "pocket-int8: the same in 8 bits, for processors", _TEXT, ""),
     RankerChoice("llm2vec4cxr", "llm2vec4cxr: the paper's 1B LLM tower", _TEXT, ""),
     RankerChoice("llm2vec4cxr-mean", "llm2vec4cxr-mean: the same, pooled by mean", _TEXT, ""),
     RankerChoice("llm2clip4cxr", "llm2clip4cxr: the paper's tower for radiographs", _FILMS, ""),

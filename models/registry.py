@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.byte_presets import BYTE_TOWERS, byte_manifest
 from models.catalogue import CONFIG, DUAL_TOWERS, TEXT_TOWERS, Published, source_of, to_fetch, weights_folder
 from models.interfaces import (
     Dual,
@@ -37,7 +38,7 @@ _PACKAGES = {
 
 def names() -> tuple[str, ...]:
     """Return the names of the report-space towers."""
-    return (*_PACKAGES, *TEXT_TOWERS)
+    return (*_PACKAGES, *BYTE_TOWERS, *TEXT_TOWERS)
 
 
 def dual_names() -> tuple[str, ...]:
@@ -59,6 +60,10 @@ def missing(name: str) -> str:
             f"The weights of {wanted!r} are not on this machine. Get them with `python -m explorer fetch {wanted}`."
         )
         return lacking if wanted else ""
+    if name in BYTE_TOWERS:
+        of = BYTE_TOWERS[name]
+        unmade = f"The 8-bit weights of {of!r} are not made yet. Make them: `python -m training.quantize {of}`."
+        return missing(of) or (unmade if byte_manifest(ASSETS / of / "text") is None else "")
     reports = TRAINED_DUALS.get(name, name)
     if find_spec(_PACKAGES[reports]) is None:
         return (
@@ -89,8 +94,8 @@ def load_text_encoder(
 ) -> TextEncoder:
     """Load a report-space tower by name, a trained one from its folder, or a published one from a hub folder.
 
-    Precision "auto" takes 8-bit weights on a CPU where `python -m training.quantize` made them of this very tower, and
-    found them as faithful as they have to be and faster than what is there otherwise.
+    Precision "auto" takes 8-bit weights on a CPU that does not multiply bf16, where `python -m training.quantize` made
+    them of this very tower, and found them as faithful as they have to be. A preset in 8 bits has no other precision.
 
     Raises:
         UnknownTower: neither a known name nor a folder with weights; the message lists the names.
@@ -100,7 +105,7 @@ def load_text_encoder(
 
     folder = ASSETS / name_or_folder if name_or_folder in TRAINED else Path(name_or_folder)
     placement = place(precision, device)
-    if precision == "auto" and placement.device.type == "cpu" and _prefers_bytes(folder):
+    if name_or_folder in BYTE_TOWERS or (precision == "auto" and _prefers_bytes(folder, placement)):
         placement = place("int8", "cpu")
     if name_or_folder in names():
         return _named(str(name_or_folder), placement)
@@ -189,8 +194,9 @@ def _named(name: str, placement: Placement) -> TextEncoder:
 
     if name == "base":
         return base_encoder(placement)
-    with _fitting(ASSETS / name):
-        return trained_encoder(ASSETS / name / "text", placement)
+    of = BYTE_TOWERS.get(name, name)
+    with _fitting(ASSETS / of):
+        return trained_encoder(ASSETS / of / "text", placement, preset=name)
 
 
 def _published(name: str, tower: Published, folder: Path, placement: Placement) -> TextEncoder:
@@ -232,12 +238,16 @@ def _refuse_if_missing(name: str) -> None:
         raise WeightsMissing(lacking)
 
 
-def _prefers_bytes(folder: Path) -> bool:
-    if not _is_trained(folder):
-        return False
-    from models.trained import prefers_bytes
+def _prefers_bytes(folder: Path, placement: Placement) -> bool:
+    """Whether a trained tower is better off with its 8-bit weights: instead of fp32, and if they held what they had to.
 
-    return prefers_bytes(folder / "text")
+    A CPU that multiplies bf16 is nearly as fast with it, and there they are used by the name of their preset.
+    """
+    if placement.device.type != "cpu" or placement.precision != "fp32":
+        return False
+    from models.int8 import multiplies_bytes
+
+    return (byte_manifest(folder / "text") or {}).get("chosen") is True and multiplies_bytes()
 
 
 def _is_trained(folder: Path) -> bool:

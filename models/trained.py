@@ -13,10 +13,11 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from models.bidirectional import DecoderConfig, RopeScaling
+from models.byte_presets import byte_folder, byte_note
 from models.checkpoint import MANIFEST, Checkpoint, below, digest_of, fill, open_checkpoint, own_base
 from models.film_check import FILM_CHECK, known_films
 from models.int8 import multiplies_bytes, put_bytes
-from models.interfaces import Dual, EncoderInfo, TextEncoder, TowerError, WeightsDamaged, WeightsMissing, cache_folder
+from models.interfaces import Dual, EncoderInfo, TextEncoder, TowerError, WeightsDamaged, WeightsMissing
 from models.packaged import TOKENIZER, smollm2
 from models.precision import Placement
 from models.text import (
@@ -57,54 +58,44 @@ def base_encoder(placement: Placement) -> TextEncoder:
     return DecoderTextEncoder(tower, TextTokenizer(tokenizer, BASE.max_tokens), info, placement)
 
 
-def trained_encoder(folder: Path, placement: Placement) -> TextEncoder:
-    """Load a trained report tower from its folder: a decoder's or a BERT's. Raises WeightsMissing, WeightsDamaged."""
+def trained_encoder(folder: Path, placement: Placement, preset: str = "") -> TextEncoder:
+    """Load a trained report tower from its folder: a decoder's or a BERT's. Raises WeightsMissing, WeightsDamaged.
+
+    preset: the name of the encoder where it is not that of the tower, for 8-bit weights.
+    """
     trained = open_checkpoint(folder)
     if _is_bert(trained):
         from models.baselines import trained_bert_encoder
 
         return trained_bert_encoder(trained, placement)
     if placement.precision == "int8":
-        return byte_encoder(trained, byte_folder(trained))
+        return byte_encoder(trained, preset)
     tower, tokenizer, info = open_trained_tower(folder, placement)
     return DecoderTextEncoder(tower, tokenizer, info, placement)
 
 
-def byte_folder(trained: Checkpoint) -> Path:
-    """Return where the byte weights of a trained tower are kept."""
-    return cache_folder() / "weights" / f"{trained.manifest['name']}-int8-{trained.revision[:16]}"
+def byte_encoder(trained: Checkpoint, preset: str = "") -> DecoderTextEncoder:
+    """Load a trained tower with byte weights, under the name of its preset, if one is given.
 
-
-def prefers_bytes(folder: Path) -> bool:
-    """Whether byte weights were made of a trained tower, held what they had to, and suit this CPU.
-
-    `python -m training.quantize` makes and measures them. Only looks at the manifests.
+    Raises:
+        WeightsMissing: they were not made yet.
+        WeightsDamaged: they were made of another tower, or are not whole.
+        TowerError: this CPU gains nothing.
     """
-    try:
-        told = json.loads(
-            (
-                byte_folder(Checkpoint(folder, json.loads((folder / MANIFEST).read_text(encoding="utf-8")))) / MANIFEST
-            ).read_text(encoding="utf-8")
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return told.get("chosen") is True and multiplies_bytes()
-
-
-def byte_encoder(trained: Checkpoint, folder: Path) -> DecoderTextEncoder:
-    """Load a trained tower with byte weights. Raises WeightsMissing, WeightsDamaged."""
     if not multiplies_bytes():
         raise TowerError("This CPU does not multiply bytes natively (AVX-512 VNNI). Use precision 'auto'.")
     name = trained.manifest["name"]
+    folder, remedy = byte_folder(name), f"Make them: `python -m training.quantize {name}`."
     if not (folder / MANIFEST).is_file():
-        raise WeightsMissing(f"{name!r} has no 8-bit weights here. Make them: `python -m training.quantize {name}`.")
+        raise WeightsMissing(f"{name!r} has no 8-bit weights here. {remedy}")
     bytes_ = open_checkpoint(folder)
+    if bytes_.manifest["made_of"] != trained.manifest["files"]:
+        raise WeightsDamaged(f"The 8-bit weights of {name!r} were made of another tower. {remedy}")
     tower, tokenizer, info = open_trained_tower(trained.folder, Placement(torch.device("cpu"), "fp32"))
-    if bytes_.manifest["of"] != info.revision:
-        raise WeightsDamaged(f"The 8-bit weights of {name!r} were made of another tower. Make them again.")
     put_bytes(tower.decoder, bytes_.tensors(), frozenset(bytes_.manifest["fine"]))
     revision = digest_of(info.revision, bytes_.revision, json.dumps(bytes_.manifest["fine"]))
-    described = replace(info, precision="int8", revision=revision)
+    note = byte_note(bytes_.manifest)
+    described = replace(info, name=preset or name, precision="int8", revision=revision, note=note)
     return DecoderTextEncoder(tower, tokenizer, described, Placement(torch.device("cpu"), "int8"))
 
 

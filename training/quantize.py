@@ -1,20 +1,22 @@
 """Make 8-bit weights of a trained tower, and take them where they are as good and faster: for CPUs without a GPU.
 
-    python -m training.quantize pocket [--tasks] [--limit 1000]
+    python -m training.quantize pocket [--tasks] [--limit 1000] [--save FILE]
 
-They are calibrated on reports of the training split, held against the tower in fp32 on every distinct report of the
-corpus, and kept in the cache with what was measured. `models.registry` loads them from then on if they reach the bars
-below, and are faster than bf16 where this CPU has that. Everything is measured in one run: throughputs are comparable
-with one another, not with another run's.
+They are calibrated on reports of the training split, held against the tower in fp32 on distinct reports of the corpus,
+and kept in the cache with what was measured: from then on the preset `pocket-int8` can be chosen, and says how faithful
+it is. A CPU without bf16 takes them for `pocket` itself if they reach the bars below. Everything is measured in one
+run: throughputs are comparable with one another, not with another run's.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +28,16 @@ from explorer.corpora.base import Corpus
 from explorer.corpora.sections import scope_text, without_redactions
 from explorer.corpora.split import in_split
 from explorer.types import Report
+from models.byte_presets import byte_folder
 from models.checkpoint import open_checkpoint, save_checkpoint
 from models.int8 import PARTS, Part, multiplies_bytes
 from models.interfaces import CxrError, TextEncoder, TowerError, Vectors
-from models.precision import Placement, place
+from models.precision import Placement
 from models.quantizing import byte_weights, watch
 from models.registry import ASSETS, TRAINED
 from models.text import DecoderTextEncoder, length_buckets, pad
-from models.trained import byte_encoder, byte_folder, open_trained_tower
+from models.trained import byte_encoder, open_trained_tower
+from training.embeddings import CachedEncoder
 from training.evaluate import built, measured_texts
 from training.tasks.base import dense
 
@@ -61,18 +65,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tower", help="a trained tower: its name or folder")
     parser.add_argument("--limit", type=int, help="measure on so many reports only")
-    parser.add_argument("--tasks", action="store_true", help="also measure Tasks 1 to 4 in fp32 and in 8 bits")
+    parser.add_argument("--tasks", action="store_true", help="also measure Tasks 1 to 4 in fp32, bf16 and 8 bits")
+    parser.add_argument("--save", type=Path, help="keep what was measured as JSON")
     asked = parser.parse_args()
     try:
         folder = ASSETS / asked.tower if asked.tower in TRAINED else Path(asked.tower)
-        quantize(folder / "text", asked.limit, with_tasks=asked.tasks)
+        about = quantize(folder / "text", asked.limit, with_tasks=asked.tasks)
+        if asked.save:
+            asked.save.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except CxrError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
 
 
-def quantize(folder: Path, limit: int | None, *, with_tasks: bool) -> None:
+def quantize(folder: Path, limit: int | None, *, with_tasks: bool) -> dict[str, Any]:
     """Make the weights by one plan after another until one reaches the bars; keep the last, chosen or not.
+
+    Returns:
+        What was measured, as it is kept in the manifest.
 
     Raises:
         TowerError: the tower has no decoder, or this CPU gains nothing.
@@ -89,22 +99,24 @@ def quantize(folder: Path, limit: int | None, *, with_tasks: bool) -> None:
     truth = full.encode(texts)
     about: dict[str, Any] = {"kind": "byte decoder", "name": trained.manifest["name"], "of": full.info.revision}
     about |= {"calibrated_on": f"{CALIBRATION} reports of the training split", "reports": len(texts)}
-    other = held(half, full, texts, truth)
-    about["bf16"] = vars(other)
-    least = max(SPEEDUP, other.speedup if place("auto", "cpu").precision == "bf16" else 0)
+    about |= {"made_of": trained.manifest["files"], "date": date.today().isoformat(), "tried": []}
+    kept = byte_folder(trained.manifest["name"])
+    about["bf16"] = vars(held(half, full, texts, truth))
     for plan in PLANS:
         tensors = _made(folder, corpus, frozenset(plan))
-        save_checkpoint(byte_folder(trained), tensors, {**about, "fine": sorted(plan), "chosen": False})
-        made = byte_encoder(trained, byte_folder(trained))
+        save_checkpoint(kept, tensors, {**about, "fine": sorted(plan), "chosen": False})
+        made = byte_encoder(trained)
         measured = held(made, full, texts, truth)
-        chosen = measured.overlap >= OVERLAP and measured.speedup >= least
-        about |= {"measured": vars(measured), "chosen": chosen}
+        chosen = measured.overlap >= OVERLAP and measured.speedup >= SPEEDUP
+        about |= {"measured": vars(measured), "fine": sorted(plan), "chosen": chosen}
+        about["tried"].append({"fine": sorted(plan), **vars(measured)})
         print(f"{' '.join(plan)} in 16 bits: {measured}; bf16: {about['bf16']}; {'chosen' if chosen else 'not chosen'}")
         if chosen:
             break
     if with_tasks:
-        about["tasks"] = tasks_of(corpus, full, made)
-    save_checkpoint(byte_folder(trained), tensors, {**about, "fine": sorted(plan)})
+        about["tasks"] = tasks_of(corpus, {"fp32": full, "bf16": half, "int8": byte_encoder(trained)})
+    save_checkpoint(kept, tensors, about)
+    return about
 
 
 def plain_encoder(folder: Path, precision: Any) -> DecoderTextEncoder:  # noqa: ANN401 - one of Placement's words
@@ -134,16 +146,17 @@ def held(one: DecoderTextEncoder, full: TextEncoder, texts: Sequence[str], truth
     )
 
 
-def tasks_of(corpus: Corpus, full: TextEncoder, made: TextEncoder) -> dict[str, list[float]]:
-    """Return each recall and accuracy of Tasks 1 to 4 on the test split, in fp32 and in 8 bits."""
+def tasks_of(corpus: Corpus, encoders: Mapping[str, TextEncoder]) -> list[dict[str, Any]]:
+    """Return each recall and accuracy of Tasks 1 to 4 on the test split: one row a figure, one value a precision."""
     tasks = built(("1", "2", "3", "4"), corpus, "test")
-    rows = [measured_texts(corpus, "test", tasks, [dense(encoder)])["rows"] for encoder in (full, made)]
-    found = {}
-    for before, after in zip(*rows, strict=True):
-        name = " · ".join(str(before[key]) for key in ("task", "part", "metric") if key in before)
-        found[name] = [before["value"], after["value"]]
-        print(f"{name}: fp32 {before['value']}, int8 {after['value']}")
-    return found
+    found: dict[str, dict[str, Any]] = {}
+    for precision, encoder in encoders.items():
+        for row in measured_texts(corpus, "test", tasks, [dense(CachedEncoder(encoder))])["rows"]:
+            name = " · ".join(str(row[key]) for key in ("task", "part", "metric") if key in row)
+            found.setdefault(name, {"figure": name, "n": row.get("n")})[precision] = row["value"]
+    for figure in found.values():
+        print(figure)
+    return list(found.values())
 
 
 def _made(folder: Path, corpus: Corpus, fine: frozenset[Part]) -> dict[str, torch.Tensor]:
