@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -123,8 +123,8 @@ def work_of(tower: ReportTower, tokenizer: TextTokenizer, texts: Sequence[str]) 
     return 2 * layers * float(np.mean([len(text) for _, text in tokenizer.pairs(texts, [""] * len(texts))]))
 
 
-def measured(texts: Sequence[str]) -> list[Pace]:
-    """Return the pace of this project first, then of the other ways; texts are of every length, in a mixed order."""
+def measured(texts: Sequence[str]) -> Iterator[Pace]:
+    """Yield the pace of this project first, then of the other ways; texts are of every length, in a mixed order."""
     tower, tokenizer, _ = open_trained_tower(ASSETS / "pocket" / "text", FULL)
     tower.eval()
     default = load_text_encoder("pocket")
@@ -132,12 +132,10 @@ def measured(texts: Sequence[str]) -> list[Pace]:
     def full(some: Sequence[str]) -> object:
         return in_buckets(tower, tokenizer.pairs(some, [""] * len(some)), FULL.device, 4_096)
 
-    return [
-        pace(f"here, {default.info.precision}", texts, default.encode, rounds=2),
-        pace("here, fp32", texts[:LIBRARY], full),
-        pace("(b) sentence-transformers' way: transformers, fp32", texts[:LIBRARY], library_way(tower, tokenizer)),
-        pace("(a) authors' way: fp32, 512 tokens, one by one", texts[:PADDED], padded_way(tower, tokenizer)),
-    ]
+    yield pace(f"here, {default.info.precision}", texts, default.encode, rounds=2)
+    yield pace("here, fp32", texts[:LIBRARY], full)
+    yield pace("(b) sentence-transformers' way: transformers, fp32", texts[:LIBRARY], library_way(tower, tokenizer))
+    yield pace("(a) authors' way: fp32, 512 tokens, one by one", texts[:PADDED], padded_way(tower, tokenizer))
 
 
 def share_of_peak(texts: Sequence[str], first: float) -> tuple[str, float, float]:
@@ -157,9 +155,10 @@ def main() -> None:
     torch.set_num_threads(1)
     everything = corpus_texts()
     texts = [everything[row] for row in np.random.default_rng(0).permutation(len(everything))[:HERE]]
-    paces = measured(texts)
-    first = paces[0].reports
-    for one in paces:
+    paces: list[Pace] = []
+    for one in measured(texts):
+        paces.append(one)
+        first = paces[0].reports
         sys.stdout.write(f"{one.what:<52} n {one.n:3} {one.reports:7.1f} reports/s   {first / one.reports:6.2f}×\n")
         sys.stdout.flush()
     once = len(everything) / len(dict.fromkeys(everything))

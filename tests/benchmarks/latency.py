@@ -7,7 +7,9 @@ time stands the server's processor time for a question, which a busy machine cha
 
 from __future__ import annotations
 
+import argparse
 import io
+import json
 import multiprocessing
 import os
 import sys
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 import httpx
@@ -32,9 +35,10 @@ from explorer.ui.launch import Door, closed_environment, serve
 from models.interfaces import Dual
 
 USERS = (1, 4, 16)
-ASKS = {1: 12, 4: 4, 16: 2}  # of each user
+ASKS = {"text": {1: 24, 4: 8, 16: 4}, "film": {1: 12, 4: 4, 16: 2}}  # of each user
 SIDE = 2_000  # pixels of the film
 PORT = 7_991
+NOTHING = ("nothing", "taken")  # questions that do nothing
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,14 @@ class Waits:
     seconds: tuple[float, ...]
     errors: int
 
+    @property
+    def told(self) -> dict[str, float]:
+        """Return it in milliseconds."""
+        middle, late = (round(float(one) * 1e3) for one in np.quantile(self.seconds, [0.5, 0.95]))
+        return {"p50": middle, "p95": late, "n": len(self.seconds), "errors": self.errors}
+
     def __str__(self) -> str:
-        middle, late = np.quantile(self.seconds, [0.5, 0.95]) * 1e3
-        return f"p50 {middle:7.0f} ms   p95 {late:7.0f} ms   n {len(self.seconds):3}   errors {self.errors}"
+        return "   ".join(f"{name} {value:6}" for name, value in self.told.items())
 
 
 class Clocked:
@@ -115,6 +124,8 @@ def served(settings: Settings) -> Iterator[tuple[str, Clocked]]:
         with blocks:
             nothing = gr.Button(elem_id="nothing", visible=False)
             nothing.click(lambda: None, None, None, api_visibility="private", concurrency_limit=16)
+            taken = gr.File(elem_id="taken", visible=False)
+            taken.upload(lambda _: None, taken, None, preprocess=False, api_visibility="private", concurrency_limit=16)
         address = serve(blocks, Door(port=PORT), upload_bytes=settings.limits.upload_bytes, blocked=())
         try:
             yield address, clock
@@ -146,7 +157,7 @@ def film(number: int) -> bytes:
 
 def crowd(address: str, kind: str, users: int, asks: int, first: int) -> Waits:
     """Run in a process of its own: so many users at once, each asking one thing after another."""
-    films = [film(first + number) for number in range(users * asks)] if kind == "film" else []
+    films = [film(first + number) for number in range(users * asks)] if kind in ("film", "taken") else []
 
     def user(number: int) -> list[float | None]:
         waits: list[float | None] = []
@@ -155,8 +166,10 @@ def crowd(address: str, kind: str, users: int, asks: int, first: int) -> Waits:
             for ask in range(asks):
                 which = number * asks + ask
                 begun = time.perf_counter()
-                answered = _ask(visitor, kind, first + which, films[which] if films else b"")
-                waits.append(time.perf_counter() - begun if answered else None)
+                answer = _ask(visitor, kind, first + which, films[which] if films else b"")
+                waited = time.perf_counter() - begun
+                whole = bool(finished(answer)["success"]) and (kind in NOTHING or "hit" in answer)
+                waits.append(waited if whole else None)
         return waits
 
     with ThreadPoolExecutor(users) as pool:
@@ -164,53 +177,75 @@ def crowd(address: str, kind: str, users: int, asks: int, first: int) -> Waits:
     return Waits(tuple(wait for wait in waits if wait is not None), waits.count(None))
 
 
-def _ask(visitor: Visitor, kind: str, number: int, data: bytes) -> bool:
+def _ask(visitor: Visitor, kind: str, number: int, data: bytes) -> str:
     if kind == "nothing":
-        answer = visitor.fire(visitor.event("nothing", "click"), [])
-    elif kind == "film":
-        answer = visitor.drop("film.dcm", data)
-    else:
-        number = 0 if kind == "again" else number
-        answer = visitor.ask(f"Small right apical pneumothorax after chest tube, film {number}. No effusion.")
-    return bool(finished(answer)["success"]) and (kind == "nothing" or "hit" in answer)
+        return visitor.fire(visitor.event("nothing", "click"), [])
+    if kind == "taken":
+        record = {"path": visitor.upload("film.dcm", data), "meta": {"_type": "gradio.FileData"}}
+        return visitor.fire(visitor.event("taken", "upload"), [record])
+    if kind == "film":
+        return visitor.drop("film.dcm", data)
+    number = 0 if kind == "again" else number
+    return visitor.ask(f"Small right apical pneumothorax after chest tube, film {number}. No effusion.")
+
+
+class Asking:
+    """Asks through another process, and adds up where the server's time goes."""
+
+    def __init__(self, address: str, clock: Clocked, pool: Pool) -> None:
+        self._address, self._clock, self._pool = address, clock, pool
+        self._first = 0
+
+    def ask(self, kind: str, users: int, asks: int) -> Waits:
+        self._first += users * asks
+        return self._pool.apply(crowd, (self._address, kind, users, asks, self._first))
+
+    def told(self, kind: str, users: int, idle: Waits) -> dict[str, object]:
+        """Ask as many users one after another, and return what they waited, in milliseconds."""
+        asks = ASKS[kind][users]
+        self._clock.seconds.clear()
+        processor = time.process_time()
+        waits = self.ask(kind, users, asks)
+        told: dict[str, object] = {"what": kind, "users": users, **waits.told}
+        told["core"] = round((time.process_time() - processor) / (users * asks) * 1e3)
+        return told | (_where(waits, idle, self._clock, asks) if users == 1 else {})
+
+
+def _where(waits: Waits, idle: Waits, clock: Clocked, asks: int) -> dict[str, float]:
+    """Return where the time of one user goes: means, in milliseconds; "beyond" is all but the encoder, less `idle`."""
+    spent = {name: seconds / asks for name, seconds in clock.seconds.items()}
+    encode, intake = spent.get("encode", 0.0), spent.get("intake", 0.0)
+    search = spent.get("encode and search", 0.0) - encode
+    total, nothing = (float(np.mean(one.seconds)) for one in (waits, idle))
+    parts = {"intake": intake, "encode": encode, "search": search, "render and transport": total - intake - encode}
+    parts["render and transport"] -= search
+    parts |= {"a question that does nothing": nothing, "beyond": total - encode - nothing}
+    return {name: round(seconds * 1e3, 1) for name, seconds in parts.items()}
+
+
+def measured() -> Iterator[dict[str, object]]:
+    with served(Settings()) as (address, clock), multiprocessing.get_context("spawn").Pool(1) as pool:
+        asking = Asking(address, clock, pool)
+        asking.ask("text", 1, 2), asking.ask("film", 1, 1)  # what a running app has behind it
+        idle = {"text": asking.ask("nothing", 1, 30), "film": asking.ask("taken", 1, 10)}
+        yield {"what": "nothing asked", "users": 1, **idle["text"].told}
+        yield {"what": "a film laid down, nothing asked", "users": 1, **idle["film"].told}
+        yield from (asking.told(kind, users, idle[kind]) for kind in ASKS for users in USERS)
+        yield {"what": "asked again", "users": 1, **asking.ask("again", 1, 8).told}
 
 
 def main() -> None:
-    with served(Settings()) as (address, clock), multiprocessing.get_context("spawn").Pool(1) as pool:
-        first = 0
-
-        def ask(kind: str, users: int, asks: int) -> Waits:
-            nonlocal first
-            first += users * asks
-            return pool.apply(crowd, (address, kind, users, asks, first))
-
-        ask("text", 1, 2), ask("film", 1, 1)  # what a running app has behind it
-        nothing = ask("nothing", 1, 20)
-        lines = [f"{'nothing asked':<16} 1 user    {nothing}"]
-        for kind, asks in (("text", ASKS), ("film", {1: 4, 4: 2, 16: 1})):
-            for users in USERS:
-                clock.seconds.clear()
-                processor = time.process_time()
-                waits = ask(kind, users, asks[users])
-                each = (time.process_time() - processor) / (users * asks[users]) * 1e3
-                lines.append(f"{kind:<16} {users:2} users  {waits}   {each:5.0f} ms of a core each")
-                if users == 1:
-                    lines.append(_where(waits, nothing, clock, asks[1]))
-        lines.append(f"{'asked again':<16} 1 user    {ask('again', 1, 8)}")
-        lines.append(f"load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        sys.stdout.write("\n".join(lines) + "\n")
-
-
-def _where(waits: Waits, nothing: Waits, clock: Clocked, asks: int) -> str:
-    spent = {name: seconds / asks * 1e3 for name, seconds in clock.seconds.items()}
-    encode, intake = spent.get("encode", 0.0), spent.get("intake", 0.0)
-    search = spent.get("encode and search", 0.0) - encode
-    total, idle = (float(np.mean(one.seconds)) * 1e3 for one in (waits, nothing))
-    rest = total - idle - intake - encode - search
-    return (
-        f"{'':<16} of these: intake {intake:.0f}, encode {encode:.0f}, search {search:.1f}, render and transport "
-        f"{rest:.0f}, a question that does nothing {idle:.0f} ms (means)"
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--save", type=Path)
+    save, rows = parser.parse_args().save, []
+    for row in measured():
+        rows.append(row)
+        sys.stdout.write("   ".join(f"{name} {value}" for name, value in row.items()) + "\n")
+        sys.stdout.flush()
+    load = os.getloadavg()[0]
+    sys.stdout.write(f"all in milliseconds; load of the machine at the end: {load:.1f} on {os.cpu_count()} cores\n")
+    if save:
+        save.write_text(json.dumps({"rows": rows, "load": load}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from explorer import coarse
 from explorer.compose import compose
 from explorer.index import IndexKey, ReportIndex
 from explorer.settings import Settings
+from tests.benchmarks.tables import SCALE, write_tables
 
-RESULTS = Path(__file__).resolve().parents[2] / "assets" / "results" / "scale.json"
 SIZES = (4_000, 40_000, 400_000, 1_600_000)
 MOVED = (0.5, 1.0)  # how far, as shares of the median distance between a report and the one nearest to it
 QUERIES, K, SELECTED = 100, 10, 0.01
@@ -210,9 +210,9 @@ def main() -> None:
 
 def earlier() -> dict[tuple[float, int], Measured]:
     """Return what was measured before: a size that is not measured again stays."""
-    if not RESULTS.is_file():
+    if not SCALE.is_file():
         return {}
-    kept = (Measured(**row) for row in json.loads(RESULTS.read_text(encoding="utf-8"))["sizes"])
+    kept = (Measured(**row) for row in json.loads(SCALE.read_text(encoding="utf-8"))["sizes"])
     return {(row.moved, row.vectors): row for row in kept}
 
 
@@ -229,7 +229,8 @@ def write(dim: int, rows: Sequence[Measured]) -> None:
         },
         "sizes": [asdict(row) for row in rows],
     }
-    RESULTS.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    SCALE.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_tables()
 
 
 if __name__ == "__main__":

@@ -1,23 +1,26 @@
-"""Speeds as ratios, both sides in one run: `make bench`.
+"""Speeds as ratios, both sides in one run: `make bench`; with `--save` also the tables of docs/scale.md.
 
 Each line sets what this project does against what one would otherwise write. A ratio above 1 means faster here.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-RESULTS = Path(__file__).resolve().parents[2] / "assets" / "results" / "scale.json"
+from tests.benchmarks.tables import SCALE, SPEED, write_tables
+
 TEXTS = [
     f"Small right pleural effusion number {n}. The heart is enlarged. No pneumothorax is seen today." for n in range(64)
 ]
@@ -146,31 +149,54 @@ def comparisons() -> Iterator[Comparison]:
 
 def scale_table() -> Iterator[str]:
     """Tell what `python -m tests.benchmarks.scale` measured last, and when."""
-    if not RESULTS.is_file():
+    if not SCALE.is_file():
         yield "search among up to 1.6 million vectors: not measured yet; run `python -m tests.benchmarks.scale`"
         return
-    told = json.loads(RESULTS.read_text(encoding="utf-8"))
+    told = json.loads(SCALE.read_text(encoding="utf-8"))
     yield f"search among many vectors of {told['dim']} numbers, measured {told['date']}, one core's time"
     for row in told["sizes"]:
         yield (
-            f"{row['vectors']:>9,} {row['kind']:<22} p50 {row['p50_ms']:6.2f} ms  recall@10 {row['recall']:.3f}  "
-            f"at 1 % {row['filtered_recall']:.3f}  {row['memory_mb']:5} MB  built in {row['build_seconds']:.0f} s"
+            f"{row['vectors']:>9,} moved {row['moved']:.1f} {row['kind']:<5} p50 {row['p50_ms']:6.2f} ms  "
+            f"recall@10 {row['recall']:.3f}  at 1 % {row['filtered_recall']:.3f}  {row['memory_mb']:5} MB  "
+            f"built in {row['build_seconds']:.0f} s"
         )
+
+
+def compared() -> list[dict[str, object]]:
+    say = sys.stdout.write
+    say(f"{'':<62} {'here':>12} {'otherwise':>12}\n")
+    found = []
+    for comparison in comparisons():
+        say(f"{comparison}\n")
+        sys.stdout.flush()
+        found.append(asdict(comparison))
+    return found
+
+
+def apart(name: str, folder: Path) -> object:
+    """Run a benchmark in a process of its own and return what it saved; None where it failed."""
+    sys.stdout.write(f"\n{name}\n")
+    sys.stdout.flush()
+    kept = folder / f"{name}.json"
+    subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}", "--save", str(kept)], check=False)
+    return json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else None
 
 
 def main() -> None:
     """Print every table; minutes."""
-    say = sys.stdout.write
-    say(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n\n")
-    say(f"{'':<62} {'here':>12} {'otherwise':>12}\n")
-    for comparison in comparisons():
-        say(f"{comparison}\n")
-        sys.stdout.flush()
-    for name in ("encoding", "latency"):
-        say(f"\n{name}\n")
-        sys.stdout.flush()
-        subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}"], check=False)
-    say("\n" + "\n".join(scale_table()) + "\n")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--save", action="store_true", help="keep it in assets/results and write docs/scale.md")
+    save = parser.parse_args().save
+    load, cores = round(os.getloadavg()[0], 1), os.cpu_count()
+    sys.stdout.write(f"load of the machine: {load} on {cores} cores\n\n")
+    told: dict[str, object] = {"date": datetime.now(UTC).date().isoformat(), "load": load, "cores": cores}
+    with TemporaryDirectory() as folder:
+        told |= {name: apart(name, Path(folder)) for name in ("latency", "encoding", "start")}
+    told["compared"] = compared()
+    sys.stdout.write("\n" + "\n".join(scale_table()) + "\n")
+    if save:
+        SPEED.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        write_tables()
 
 
 if __name__ == "__main__":
