@@ -45,6 +45,13 @@ def test_the_shipped_tower_and_the_measured_file_make_a_card():
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
     manifest = open_checkpoint(ASSETS / "pocket" / "text").manifest
     text = card("pocket", manifest, rows, [])
-    assert [stage["run"] for stage in manifest["stages"]] == ["pocket-mntp", "pocket-pairs", "pocket"]
-    assert all(f"- **{stage['run']}**: batch" in text for stage in manifest["stages"])
+    assert [stage["run"] for stage in manifest["stages"]] == [
+        "pocket-mntp",
+        "pocket-pairs",
+        "pocket",
+        "pocket-joint",
+        "pocket-notes",
+        "pocket-average",
+    ]
+    assert all(f"- **{stage['run']}**: " in text for stage in manifest["stages"])
     assert "| 2 | unseen | recall@1 |" in text
