@@ -29,8 +29,8 @@ check: $(READY)        ## style, types, who may import whom
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(READY)        ## speeds, as ratios against what one would otherwise use
-	@$(BIN)/python -m tests.benchmarks.speed
+bench: $(READY)        ## speeds, as ratios against what one would otherwise use; SAVE=--save writes docs/scale.md
+	@$(BIN)/python -m tests.benchmarks.speed $(SAVE)
 
 pictures: $(READY)      ## the README's pictures, with made-up reports
 	@$(BIN)/python tests/browser/pictures.py

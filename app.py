@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         door = Door(options.host, options.port, options.auth, options.api)
-        settings = Settings(corpus=options.corpus, encoder=options.encoder)
+        settings = Settings(corpus=options.corpus, encoder=options.encoder, cluster=options.cluster)
         (run_for_reviewers if options.reviewers else run)(settings, door)
     except (CxrError, OSError) as error:
         sys.stderr.write(f"{error}\n")
@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=Door.port)
     parser.add_argument("--corpus", default=default.corpus, help="reports to search in")
     parser.add_argument("--encoder", default=default.encoder, help="encoder chosen at first")
+    parser.add_argument("--cluster", default=default.cluster, metavar="ADDRESS", help="Milvus that holds the vectors")
     parser.add_argument("--reviewers", action="store_true", help="serve the Review page alone, for blinded reviewers")
     parser.add_argument("--api", action="store_true", help="answer programs too: see docs/api.md (default: off)")
     parser.add_argument("--auth", type=_user_and_password, metavar="USER:PASS", help="needed beyond this machine")

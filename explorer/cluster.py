@@ -11,7 +11,9 @@ the corpus; what was stopped goes on where it was; and adding or removing report
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal
 
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from explorer.errors import BadQuery, NotPrepared, StoreError
 from explorer.index import IndexKey, checked_query
 from explorer.index_writing import Encode, Passage, Told, checked, digest_of
-from explorer.store import Neighbour, nearest
+from explorer.store import Neighbour, ReportStore, nearest
 from models.interfaces import Vectors
 
 CHUNK = 256  # texts encoded and sent at once
@@ -109,6 +111,36 @@ class ClusterIndex:
             raise BadQuery(f"This study has no {self.key.scope} text to compare. Choose another section.")
         return np.array([rows[0]["vector"]], np.float32)
 
+    @cached_property
+    def exact(self) -> bool:
+        """Whether the cluster looks at every row for a query."""
+        with _Reached():
+            (vectors,) = self._client.list_indexes(self._name, field_name="vector")
+            return bool(self._client.describe_index(self._name, vectors)["index_type"] == "FLAT")
+
+    @cached_property
+    def sample(self) -> Vectors:
+        """[≤ 16,384, dim], the rows that the cluster gives first."""
+        with _Reached():
+            rows = self._client.query(self._name, filter="", limit=MOST, output_fields=["vector"])
+        return np.array([row["vector"] for row in rows], np.float32).reshape(len(rows), self.key.dim)
+
+    @property
+    def centre(self) -> Vectors:
+        """[dim], the mean vector of the sample."""
+        mean: Vectors = self.sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
+
+    def count(self) -> int:
+        """Return how many texts are there."""
+        with _Reached():
+            return int(self._client.query(self._name, filter="", output_fields=["count(*)"])[0]["count(*)"])
+
+    def drop(self) -> None:
+        """Remove the collection with all that is in it."""
+        with _Reached():
+            self._client.drop_collection(self._name)
+
     def close(self) -> None:
         """Let go of the cluster."""
         self._client.close()
@@ -152,6 +184,23 @@ class ClusterIndex:
             )
         vectors = np.array([hit["entity"]["vector"] for hit in hits], np.float32).reshape(len(hits), self.key.dim)
         return [hit["distance"] for hit in hits], vectors, [list(hit["entity"]["studies"]) for hit in hits]
+
+
+def filled(address: str, key: IndexKey, store: ReportStore, encode: Encode, told: Told, *, anew: bool) -> ClusterIndex:
+    """Open the vectors of a scope of a corpus in a cluster, and first add the texts that are not there yet.
+
+    address: see the module; a password or key is taken from CXR_CLUSTER_TOKEN. anew: encode every text again.
+    Raises TowerError, StoreError.
+    """
+    token = os.environ.get("CXR_CLUSTER_TOKEN", "")
+    index = ClusterIndex.create(address, key, token=token)
+    if anew:
+        index.drop()
+        index = ClusterIndex.create(address, key, token=token)
+    total = store.passage_count(key.scope)
+    if index.count() < total:
+        index.fill(store.passages(key.scope), total, encode, told)
+    return index
 
 
 def collection_name(key: IndexKey) -> str:

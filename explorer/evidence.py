@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from explorer.corpora.sections import has_words, without_redactions
 from explorer.errors import BadQuery
-from explorer.index import ReportIndex
 from explorer.types import QueryImage
+from explorer.vector_index import VectorIndex
 from models.interfaces import SECTION_PROMPTS, Dual, FilmPatches, Frame, PatchEncoder, Vectors
 
 LONGEST_SIDE = 64  # cells of a heat map: the towers see no finer than 32
@@ -37,7 +37,7 @@ class HeatMap:
         return int(row), int(column)
 
 
-def evidence_for(dual: Dual, index: ReportIndex, image: QueryImage, text: str, towards: str) -> HeatMap:
+def evidence_for(dual: Dual, index: VectorIndex, image: QueryImage, text: str, towards: str) -> HeatMap:
     """Return what in a film speaks for a text.
 
     Args:

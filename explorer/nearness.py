@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explorer.index import ReportIndex
 from explorer.language.phrases import table
+from explorer.vector_index import VectorIndex
 from models.interfaces import Vectors
 
 PERCENTILE = 95
@@ -35,16 +35,16 @@ class Floors:
         self._known: dict[str, Floor] = {}
         self._measuring = threading.Lock()
 
-    def of(self, index: ReportIndex, encode: Callable[[Sequence[str]], Vectors]) -> Floor | None:
+    def of(self, index: VectorIndex, encode: Callable[[Sequence[str]], Vectors]) -> Floor | None:
         """Return the floor of an index, None if it is empty. encode: queries → [n, dim] in the space of the index."""
         with self._measuring:
             name = index.key.folder_name
-            if name not in self._known and len(index.vectors):
+            if name not in self._known and len(index.sample):
                 self._known[name] = _measured(index, encode)
             return self._known.get(name)
 
 
-def _measured(index: ReportIndex, encode: Callable[[Sequence[str]], Vectors]) -> Floor:
+def _measured(index: VectorIndex, encode: Callable[[Sequence[str]], Vectors]) -> Floor:
     texts = [row["text"] for row in table("strangers.tsv")]
     nearest = [found[0].score for found in index.search(encode(texts), 1, None)]
     return Floor(float(np.percentile(nearest, PERCENTILE)), len(texts))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from explorer.errors import BadQuery
-from explorer.index import ReportIndex
 from explorer.types import Query
+from explorer.vector_index import VectorIndex
 from models.interfaces import SECTION_PROMPTS, Dual, Vectors
 
 _TINY = float(np.finfo(np.float32).eps)  # keeps a vector of nothing from being divided by nothing
@@ -19,7 +19,7 @@ def film_vector(dual: Dual, query: Query) -> Vectors:
     return dual.image.encode([query.image.pixels])
 
 
-def mixed_vector(dual: Dual, index: ReportIndex, query: Query) -> Vectors:
+def mixed_vector(dual: Dual, index: VectorIndex, query: Query) -> Vectors:
     """Return [1, dim]: text and film, each divided by the spread of its scores over the corpus, then weighed.
 
     Of a very large corpus the spread is that over 20,000 of its texts.

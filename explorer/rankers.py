@@ -8,9 +8,9 @@ from typing import Protocol
 
 from explorer.corpora.sections import has_words, scope_text, without_redactions
 from explorer.errors import BadQuery, TowerError
-from explorer.index import ReportIndex
 from explorer.store import Neighbour, ReportStore
 from explorer.types import Filters, Hit, Query, Scope
+from explorer.vector_index import VectorIndex
 from models.interfaces import Vectors
 
 
@@ -31,7 +31,7 @@ class DenseRanker:
     """
 
     store: ReportStore
-    index: ReportIndex
+    index: VectorIndex
     encode_query: Callable[[Query], Vectors]
 
     def rank(self, query: Query, k: int, filters: Filters) -> list[Hit]:

@@ -48,7 +48,7 @@ class Explorer:
         self._intake = Intake(settings.limits)
         self._expander = Expander.open()
         self._answering = Answering(self._expander, settings.limits.hits)
-        self._indexes = IndexCache(settings.cache)
+        self._indexes = IndexCache(settings.cache, settings.cluster)
         self._floors = Floors()
         self._met: set[str] = set()  # text towers that are loaded
 
@@ -88,13 +88,19 @@ class Explorer:
 
         Raises:
             BadQuery: the encoder has no such space.
+            BadQuery: they lie in a cluster.
             UnknownCorpus: no such corpus is prepared.
             TowerError: the encoder is unknown or cannot be loaded.
         """
         if space == "image":
             self._check_reads(encoder, "image")
         tower = self.tower(encoder) if space == "report" else self._towers.dual(encoder).text
-        return self._indexes.of(self._named(corpus), tower, scope, progress)
+        index = self._indexes.of(self._named(corpus), tower, scope, progress)
+        if not isinstance(index, ReportIndex):
+            raise BadQuery(
+                "This needs the vectors on this machine, and they lie in a cluster. Start without --cluster."
+            )
+        return index
 
     def recognises(self, query: Query) -> bool:
         """Return whether a query is about chest radiographs by its own words; one with a film or a study is."""

@@ -45,4 +45,5 @@ class Settings:
     data: Path = field(
         default_factory=data_folder
     )  # reviews, and results measured by hand: kept until a person deletes
+    cluster: str = field(default_factory=lambda: os.environ.get("CXR_CLUSTER", ""))  # Milvus, see explorer.cluster
     limits: Limits = field(default_factory=Limits)

@@ -9,8 +9,13 @@ pytest.importorskip("pymilvus", reason="needs requirements-cluster.txt")
 pytest.importorskip("milvus_lite", reason="needs requirements-cluster.txt")
 
 from explorer.cluster import ClusterIndex
+from explorer.corpora.base import Corpus
 from explorer.errors import BadQuery, Foreign, NotPrepared, StoreError
 from explorer.index import IndexKey, ReportIndex
+from explorer.index_cache import IndexCache
+from explorer.store import ReportStore
+from explorer.types import Report, StudyMeta
+from models.interfaces import EncoderInfo
 
 pytestmark = pytest.mark.slow
 DIM, ROWS = 16, 600
@@ -79,3 +84,36 @@ def test_a_collection_is_opened_for_its_own_vectors_only(cluster, address):
 def test_a_cluster_that_does_not_answer_is_named_as_such():
     with pytest.raises(StoreError, match="does not answer"):
         ClusterIndex.open("http://127.0.0.1:9", KEY)
+
+
+class Toy:
+    """A tower that counts letters."""
+
+    info = EncoderInfo("toy", "report", DIM, 64, "cosine", "fp32", "cpu", "r")
+
+    def encode(self, texts, instruction=""):
+        counts = np.array([np.bincount(np.frombuffer(text.encode(), np.uint8) % DIM, minlength=DIM) for text in texts])
+        return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_the_app_finds_the_same_in_a_cluster_named_by_its_address(address, tmp_path):
+    texts = [f"Effusion of {n} ml. Heart size {n % 7}." for n in range(90)]
+    reports = [Report(f"s:{n:03d}", "s", {"findings": text}, (), StudyMeta(), "CC0") for n, text in enumerate(texts)]
+    corpus = Corpus("ours", "Ours", "CC0", "us", "0" * 64, tuple(reports))
+    store, query = ReportStore.build(tmp_path / "store", corpus), Toy().encode(["Effusion of 31 ml."])
+    here, there = (
+        IndexCache(tmp_path / "cache", cluster).of(store, Toy(), "report", untold) for cluster in ("", address)
+    )
+    assert not isinstance(there, ReportIndex)
+    assert there.exact
+    assert there.search(query, 10, None) == here.search(query, 10, None)
+    np.testing.assert_allclose(there.centre, here.centre, atol=1e-6)
+    again = IndexCache(tmp_path / "cache", address).of(store, Silent(), "report", untold)
+    assert again.search(query, 3, None) == here.search(query, 3, None)
+
+
+class Silent(Toy):
+    """A tower that must not be asked again."""
+
+    def encode(self, texts, instruction=""):
+        raise AssertionError(texts)
