@@ -35,7 +35,11 @@ EXACT_UP_TO = 200_000  # rows: below, looking at every row takes less than ten m
 CENTRES_PER_ROOT = 2.0  # cells for n rows: so many times √n
 SAMPLES_PER_CENTRE = 20  # rows that k-means sees
 ROUNDS = 6  # of k-means
-LOOKED_INTO = 40  # cells a query looks into; chosen by measurement, see `make bench`
+LOOKS = (10, 20, 40, 80, 160, 320, 640)  # cells that a query may look into; which is measured for each index
+BY_DEFAULT = 40  # for an index that was made before it was measured
+WANTED = 0.985  # share of the ten nearest that a query finds
+ASKED, NEAREST = 64, 10  # rows asked for their nearest to measure it
+CANDIDATES = 104  # for the ten nearest, as `explorer.index` asks for them
 CHUNK = 20_000  # rows held at once while building
 SEED = 4096
 
@@ -133,18 +137,69 @@ def write_index(path: Path, vectors: Vectors, parting: Parting) -> None:
     faiss.write_index(index, str(path))
 
 
+@dataclass(frozen=True)
+class Look:
+    """How many cells a query of an index looks into, and what it finds so."""
+
+    cells: int
+    recall: float  # of the ten nearest, for rows of the index itself, which are not counted among their own nearest
+
+
+def measured_look(path: Path, vectors: Vectors) -> Look:
+    """Return the fewest cells of `LOOKS` that find what is `WANTED` among vectors [n, d]; the most where none do.
+
+    path: the inverted file just written.
+    """
+    asked = np.sort(np.random.default_rng(SEED).choice(len(vectors), min(ASKED, len(vectors)), replace=False))
+    truth = _nearest_rows(vectors, asked)
+    look = Look(LOOKS[0], 0.0)
+    for cells in LOOKS:
+        index = CoarseIndex.open(path, cells)
+        found = [_best(vectors, row, index.candidates(vectors[row], CANDIDATES, None)) for row in asked.tolist()]
+        shares = [len(set(some) & set(right)) / max(1, len(right)) for some, right in zip(found, truth, strict=True)]
+        look = Look(cells, round(float(np.mean(shares)), 4))
+        if look.recall >= WANTED:
+            break
+    return look
+
+
+def _nearest_rows(vectors: Vectors, asked: Rows) -> list[list[int]]:
+    """Return the ten nearest rows of each row asked, itself left out, by looking at all, a chunk at a time."""
+    queries = np.asarray(vectors[asked], np.float32)
+    best: Vectors = np.empty((len(asked), 0), np.float32)
+    ids: Rows = np.empty((len(asked), 0), np.int64)
+    for rows in _chunks(len(vectors)):
+        scores = queries @ np.asarray(vectors[rows], np.float32).T
+        names = np.broadcast_to(np.arange(rows.start, rows.stop), scores.shape)
+        best, ids = np.concatenate([best, scores], axis=1), np.concatenate([ids, names], axis=1)
+        order = np.argsort(-best, axis=1)[:, : NEAREST + 1]
+        best, ids = np.take_along_axis(best, order, 1), np.take_along_axis(ids, order, 1)
+    return [
+        [one for one in some if one != row][:NEAREST] for some, row in zip(ids.tolist(), asked.tolist(), strict=True)
+    ]
+
+
+def _best(vectors: Vectors, row: int, candidates: Rows) -> list[int]:
+    scores = vectors[candidates] @ vectors[row]
+    return [one for one in candidates[np.argsort(-scores)].tolist() if one != row][:NEAREST]
+
+
 class CoarseIndex:
     """Candidates for queries. May be used from many threads."""
 
-    def __init__(self, index: Any) -> None:  # noqa: ANN401 - FAISS describes its classes as what they are not
+    def __init__(self, index: Any, cells: int) -> None:  # noqa: ANN401 - FAISS describes its classes as what they are not
         self._index = index
+        self._cells = cells
 
     @classmethod
-    def open(cls, path: Path) -> CoarseIndex:
-        """Map an inverted file into memory. The caller has compared its sha256 with the manifest."""
+    def open(cls, path: Path, cells: int) -> CoarseIndex:
+        """Map an inverted file into memory. The caller has compared its sha256 with the manifest.
+
+        cells: how many a query looks into.
+        """
         import faiss
 
-        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
+        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY), cells)
 
     def candidates(self, query: Vectors, count: int, rows: Rows | None) -> Rows:
         """Return up to `count` rows that are near a query [d], in no particular order; of `rows` only, if given.
@@ -154,7 +209,7 @@ class CoarseIndex:
         import faiss
 
         share = 1.0 if rows is None else max(len(rows), 1) / self._index.ntotal
-        cells = min(self._index.nlist, math.ceil(LOOKED_INTO / share))
+        cells = min(self._index.nlist, math.ceil(self._cells / share))
         selector = None if rows is None else _selector(rows, self._index.ntotal)
         chosen = faiss.SearchParametersIVF()
         chosen.sel, chosen.nprobe = selector, cells  # does not own the selector: it must live as long as the search

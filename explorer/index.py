@@ -141,7 +141,7 @@ class ReportIndex:
             chunks = encoded_chunks(key, passages, encode, resume, earlier)
             write_rows(generation, key, total, chunks, progress)
             if not about["exact"]:
-                part(generation, earlier, resume)
+                about["look"] = asdict(part(generation, earlier, resume))
             about["quantiles"] = unrelated_quantiles(generation / VECTORS, total).tolist()
 
         publish(folder, _WHAT, about, write)
@@ -168,7 +168,8 @@ class ReportIndex:
         right = vectors.dtype == np.float32 and vectors.shape == (about["rows"], key.dim) == (len(studies), key.dim)
         if not right or not _all_finite(generation / VECTORS, vectors):
             raise damaged(_WHAT)
-        parted = None if about.get("exact", True) else _Parted.open(generation, vectors)
+        cells = about.get("look", {}).get("cells", coarse.BY_DEFAULT)
+        parted = None if about.get("exact", True) else _Parted.open(generation, vectors, cells)
         return cls(key, vectors, studies, np.array(about["quantiles"], np.float64), digests, parted)
 
     def search(self, vectors: Vectors, k: int, allowed: frozenset[str] | None) -> list[list[Neighbour]]:
@@ -318,7 +319,7 @@ class _Parted:
             raise damaged(_WHAT) from error
 
     @classmethod
-    def open(cls, generation: Path, vectors: Vectors) -> _Parted:
+    def open(cls, generation: Path, vectors: Vectors, looked_into: int) -> _Parted:
         """Open what `part` wrote. `open_published` has compared every file here with the manifest."""
         try:
             centres = np.load(generation / CENTRES, allow_pickle=False)
@@ -328,7 +329,7 @@ class _Parted:
         if len(cells) != len(vectors):
             raise damaged(_WHAT)
         rows = coarse.VectorFile(generation / VECTORS, vectors)
-        return cls(coarse.Parting(centres, cells), coarse.CoarseIndex.open(generation / COARSE), rows)
+        return cls(coarse.Parting(centres, cells), coarse.CoarseIndex.open(generation / COARSE, looked_into), rows)
 
 
 def _products(rows: Vectors, query: Vectors) -> NDArray[np.float64]:

@@ -166,8 +166,11 @@ def unrelated_quantiles(path: Path, rows: int) -> NDArray[np.float64]:
     return np.quantile(np.concatenate(scores).astype(np.float64), np.linspace(0, 1, 101))
 
 
-def part(generation: Path, earlier: ReportIndex | None, resume: Path | None) -> None:
-    """Part the rows of a generation among cells; those of an earlier index stay where they were."""
+def part(generation: Path, earlier: ReportIndex | None, resume: Path | None) -> coarse.Look:
+    """Part the rows of a generation among cells, and measure how many a query has to look into.
+
+    Those of an earlier index stay where they were.
+    """
     vectors = np.load(generation / VECTORS, mmap_mode="r", allow_pickle=False)
     started = None if earlier is None else earlier.parting(read_digests(generation / DIGESTS))
     if started is None:
@@ -177,6 +180,7 @@ def part(generation: Path, earlier: ReportIndex | None, resume: Path | None) -> 
     np.save(generation / CENTRES, started.centres)
     np.save(generation / CELLS, cells)
     coarse.write_index(generation / COARSE, vectors, coarse.Parting(started.centres, cells))
+    return coarse.measured_look(generation / COARSE, vectors)
 
 
 def read_digests(path: Path) -> NDArray[np.uint8]:

@@ -42,7 +42,7 @@ class Measured:
     vectors: int
     moved: float  # see MOVED
     nearest: float  # mean score of the nearest vector to a query
-    kind: str  # "all" | "cells"
+    kind: str  # "all" | "320 of 1,265 cells"
     build_seconds: float  # by the wall: written, parted, checked
     p50_ms: float  # of one core's time; the wall says the same on a quiet machine
     p95_ms: float
@@ -165,7 +165,7 @@ def measure(folder: Path, real: np.ndarray, count: int, moved: float) -> Measure
         vectors=count,
         moved=moved,
         nearest=round(float(truth["all"][1].max(axis=1).mean()), 3),
-        kind="cells" if parted else "all",
+        kind=looked_at(folder, count) if parted else "all",
         build_seconds=round(build_seconds, 1),
         p50_ms=round(float(np.quantile(took["all"], 0.5)), 2),
         p95_ms=round(float(np.quantile(took["all"], 0.95)), 2),
@@ -177,6 +177,11 @@ def measure(folder: Path, real: np.ndarray, count: int, moved: float) -> Measure
         added_percent=round(more / count * 100, 2),
         add_seconds=round(_apart(added, folder, made, count + more, dim), 1) if more else 0.0,
     )
+
+
+def looked_at(folder: Path, count: int) -> str:
+    about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["manifest"]["about"]
+    return f"{about['look']['cells']} of {coarse.cells_for(count):,} cells"
 
 
 def _apart(work: Callable[..., object], *given: object):
@@ -222,7 +227,6 @@ def write(dim: int, rows: Sequence[Measured]) -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "dim": dim,
         "queries": QUERIES,
-        "cells_looked_into": coarse.LOOKED_INTO,
         "load": round(os.getloadavg()[0], 1),
         "growth": {
             moved: {str(row.vectors): growth(row, some[-1]) for row in some[:-1]} for moved, some in grown.items()

@@ -105,7 +105,7 @@ def precision_tables(told: Row) -> Iterator[str]:
 def scale_tables(told: Row) -> Iterator[str]:
     yield (
         f"**Many reports**, measured {told['date']}, vectors of {told['dim']} numbers, {told['queries']} queries, one "
-        f"core's time; {told['cells_looked_into']} cells looked into:\n"
+        "core's time:\n"
     )
     rows = [
         [

@@ -10,6 +10,7 @@ from explorer.errors import Damaged
 from explorer.index import IndexKey, ReportIndex
 
 DIM = 16
+NONE = np.full(2_000, -1, np.int32)
 KEY = IndexKey("ours", "0" * 64, "report", "toy", "report", "cosine", "r", DIM)
 
 
@@ -22,7 +23,6 @@ def unit(rows: int, seed: int) -> np.ndarray:
 def few_are_many(monkeypatch):
     monkeypatch.setattr(coarse, "EXACT_UP_TO", 500)
     monkeypatch.setattr(coarse, "CHUNK", 300)
-    monkeypatch.setattr(coarse, "LOOKED_INTO", 30)
 
 
 def built(folder, vectors, names=None, key=KEY, **more) -> ReportIndex:
@@ -118,7 +118,7 @@ def test_a_file_that_differs_in_one_byte_is_never_given_to_its_reader(tmp_path, 
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     read = []
-    monkeypatch.setattr(coarse.CoarseIndex, "open", lambda path: read.append(path))
+    monkeypatch.setattr(coarse.CoarseIndex, "open", lambda path, cells: read.append(path))
     with pytest.raises(Damaged):
         ReportIndex.open(tmp_path, KEY)
     assert read == []
@@ -148,3 +148,17 @@ def test_a_file_of_vectors_that_ends_early_is_damage_and_no_answer(tmp_path, few
         shortened.truncate(file.stat().st_size - vectors.nbytes)
     with pytest.raises(Damaged):
         index.search(vectors[1_999:], 5, None)
+
+
+def test_how_many_cells_are_looked_into_is_measured_on_the_vectors_themselves(tmp_path, few_are_many):
+    clumps = np.repeat(unit(40, 0), 50, axis=0) + 0.01 * unit(2_000, 1)
+    looks = {}
+    for name, vectors in (("clumps", clumps.astype(np.float32)), ("spread", unit(2_000, 2))):
+        parting = coarse.Parting(
+            centres := coarse.fit_centres(vectors, 60), coarse.assign(vectors, centres, NONE, None)
+        )
+        coarse.write_index(tmp_path / name, vectors, parting)
+        looks[name] = coarse.measured_look(tmp_path / name, vectors)
+        assert looks[name].recall >= coarse.WANTED
+    assert looks["clumps"].cells == coarse.LOOKS[0]
+    assert looks["spread"].cells > coarse.LOOKS[0]
