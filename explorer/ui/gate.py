@@ -46,6 +46,7 @@ ROUTES = (
     "/logout",
     "/gradio_api/info",
     "/gradio_api/startup-events",
+    "/gradio_api/app_id",  # whether a server that was away is back: a number that says nothing else
     "/gradio_api/heartbeat/",
     "/gradio_api/queue/",
     "/gradio_api/upload",

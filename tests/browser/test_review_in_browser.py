@@ -3,8 +3,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -19,6 +21,7 @@ from recording_proxy import Recorder, recording
 from explorer.settings import Settings
 from explorer.ui.launch import Door, closed_environment, serve
 
+ROOT = Path(__file__).parents[2]
 sys.path.append(str(Path(__file__).parents[1] / "explorer" / "review"))  # made-up reviews
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -319,6 +322,42 @@ def test_what_was_pressed_right_before_a_reload_is_saved_after_it(door, data, pe
     page.reload()
     has_levels(page, ["2", "1", "3"])
     assert levels(data) == (2, 1, 3)
+
+
+def reviewers_app(data: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start the reviewers' door as a person does, and wait until it is there."""
+    command = [sys.executable, "app.py", "--reviewers", "--port", str(port)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "CXR_DATA": str(data)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    assert str(port) in process.stdout.readline().decode()
+    return process
+
+
+def test_a_server_killed_while_it_saves_loses_nothing_once_it_is_back(data, people):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = reviewers_app(data, port)
+    try:
+        page = people(f"http://127.0.0.1:{port}/")
+        sit(page, "AB")
+        acting(page, lambda: page.keyboard.press("s"))
+        rank(page, (2,))
+        process.kill()
+        process.wait()
+        page.keyboard.press("j")
+        page.keyboard.press("1")
+        page.keyboard.press("j")
+        page.keyboard.press("3")
+        process = reviewers_app(data, port)
+        page.wait_for_function("sessionStorage.getItem('review-line') === '[]'", timeout=90_000)
+        has_levels(page, ["2", "1", "3"])
+        assert levels(data) == (2, 1, 3)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_while_another_case_is_on_its_way_the_page_shows_it_and_takes_nothing(door, people, monkeypatch):

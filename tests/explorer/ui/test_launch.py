@@ -47,7 +47,6 @@ CLOSED = (
     "gradio_api/runs",
     "gradio_api/mcp/sse",
     "gradio_api/deep_link",
-    "gradio_api/app_id",
     "gradio_api/token",
     "gradio_api/custom_component/1/client/component/index.js",
     "gradio_api/vibe-code/",
@@ -75,6 +74,11 @@ def test_no_file_and_no_other_server_can_be_read_through_this_one(web, route, se
 def test_what_the_page_does_not_need_is_closed(web, path):
     assert web.get(path).status_code == 404
     assert web.post(path, json={}).status_code == 404
+
+
+def test_a_page_can_ask_whether_a_server_that_was_away_is_back(web):
+    """Without it a page stays dead after a restart: Gradio asks for this number before it loads the page again."""
+    assert web.get("gradio_api/app_id").json().keys() == {"app_id"}
 
 
 def test_of_the_installed_packages_one_script_is_served_and_nothing_beside_it(web):
