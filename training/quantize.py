@@ -152,8 +152,8 @@ def tasks_of(corpus: Corpus, encoders: Mapping[str, TextEncoder]) -> list[dict[s
     found: dict[str, dict[str, Any]] = {}
     for precision, encoder in encoders.items():
         for row in measured_texts(corpus, "test", tasks, [dense(CachedEncoder(encoder))])["rows"]:
-            name = " · ".join(str(row[key]) for key in ("task", "part", "metric") if key in row)
-            found.setdefault(name, {"figure": name, "n": row.get("n")})[precision] = row["value"]
+            name = f"{row['task']} · {row['part']} · {row['measure']}"
+            found.setdefault(name, {"figure": name, "n": row["n"]})[precision] = row["value"]
     for figure in found.values():
         print(figure)
     return list(found.values())

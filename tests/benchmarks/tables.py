@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPEED, SCALE, PRECISION = (ROOT / "assets" / "results" / f"{name}.json" for name in ("speed", "scale", "precision"))
 PAGE = ROOT / "docs" / "scale.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+MEASURES = ("recall@1", "recall@10", "accuracy (strict)", "stability@10", "agreement@10 short")
 USUAL_LOAD = 1.0  # processes waiting for a core when a benchmark begins; above it the machine is called busy
 Row = dict[str, Any]
 
@@ -94,12 +95,26 @@ def precision_tables(told: Row) -> Iterator[str]:
         ("precision", "cosine, mean / least", "ten nearest the same", "speed, fp32 = 1", "decoder in memory"), rows
     )
     if told.get("tasks"):
-        yield "\nTasks 1 to 4 on the test split in each precision:\n"
-        tasks = [
-            [one["figure"], one["n"] or "–", *(f"{one[name]:.3f}" for name in ("fp32", "bf16", "int8"))]
-            for one in told["tasks"]
-        ]
-        yield table(("task · part · measure", "n", "fp32", "bf16", "8 bits"), tasks)
+        yield from task_table(told["tasks"])
+
+
+def task_table(figures: Sequence[Row]) -> Iterator[str]:
+    """Show the figures of all studies and of the unseen; the largest difference is over all their shares."""
+    shares = [one for one in figures if one["figure"].split(" · ")[2] not in ("mean rank", "mean margin")]
+    named = {tuple(one["figure"].split(" · ")): one for one in shares}
+    yield "\nTasks 1 to 4 on the test split in each precision:\n"
+    tasks = [
+        [" · ".join(name), one["n"] or "–", *(f"{one[precision]:.3f}" for precision in ("fp32", "bf16", "int8"))]
+        for name, one in named.items()
+        if name[1] in ("all", "unseen") and name[2] in MEASURES
+    ]
+    yield table(("task · part · measure", "n", "fp32", "bf16", "8 bits"), tasks)
+    whole = [one for name, one in named.items() if name[1] in ("all", "unseen")]
+    most = {precision: max(abs(one[precision] - one["fp32"]) for one in whole) for precision in ("bf16", "int8")}
+    yield (
+        f"\nLargest difference to fp32 over the {len(whole)} shares of these parts: bf16 {most['bf16'] * 100:.1f}, "
+        f"8 bits {most['int8'] * 100:.1f} points."
+    )
 
 
 def scale_tables(told: Row) -> Iterator[str]:
