@@ -6,6 +6,7 @@ people who send the same film one copy of it, and lets a password be guessed as 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
@@ -63,10 +64,13 @@ QUESTION_BYTES = 256 * 1024  # a question is a few options and a text of 4,000 c
 HELD_FILES = 4  # uploads of the largest size that may lie on the disk at once
 MINUTE = 60.0
 LOGINS, UPLOADS, QUESTIONS = 10, 30, 600  # per address and minute; each letter typed asks a question
+STALLED, LATE = 30.0, 600.0  # seconds between two parts of what is sent, and for the whole of it
 ADDRESSES = 10_000  # whose requests are remembered; the oldest are forgotten
 
 TOO_OFTEN = "Too many requests from this address. Wait a minute and try again."
 TOO_LARGE = "The upload is larger than allowed. Export a smaller file."
+ELSEWHERE = "This was asked by a page of another site. Open the app itself."
+TOO_SLOW = "What was sent took too long to arrive. Try again."
 UNKNOWN_LENGTH = "The length of the upload is not stated."
 FULL = "The server holds too many uploads at the moment. Try again in a minute."
 NOTHING = "Nothing here."
@@ -137,16 +141,40 @@ class Rate:
         return allowed
 
 
+class InTime:
+    """What a client sends, as long as it keeps sending: one that stalls counts as gone."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._until = time.monotonic() + LATE
+        self._whole = False
+        self.given_up = False
+
+    async def receive(self) -> Message:
+        """Return the next message; once the whole request is here, whoever waits for an answer may wait."""
+        if self._whole:
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), min(STALLED, self._until - time.monotonic()))
+        except TimeoutError:
+            self._whole = self.given_up = True
+            return {"type": "http.disconnect"}
+        self._whole = not (message["type"] == "http.request" and message.get("more_body", False))
+        return message
+
+
 class Gate:
     """Lets through what `ROUTES` names, so often, so large, and adds `HEADERS` to every answer.
 
-    `limited` is off where only this machine can reach the app: then everything has one address. `programs` opens the
-    addresses of the endpoints that `explorer.ui.api` offers.
+    `limited` is off where only this machine can reach the app: then everything has one address, and no proxy stands
+    before it. `programs` opens the addresses of the endpoints that `explorer.ui.api` offers.
     """
 
     def __init__(self, app: ASGIApp, quota: Quota, *, limited: bool, programs: bool = False) -> None:
         self.app = app
         self._offered = OFFERED if programs else ()
+        # Gradio builds the page's own address from these; the second is a proxy's to set.
+        self._ignored = (b"x-gradio-server",) if limited else (b"x-gradio-server", b"x-forwarded-host")
         self._quota = quota
         rates = {LOGIN: LOGINS, UPLOAD: UPLOADS, ASK: QUESTIONS}
         self._rates = {path: Rate(limit) for path, limit in rates.items() if limited or path == LOGIN}
@@ -156,6 +184,10 @@ class Gate:
         from starlette.datastructures import MutableHeaders
 
         begun = False
+        sent = InTime(receive)
+        if scope["type"] in ("http", "websocket"):
+            named = [(name, value) for name, value in scope["headers"] if name.lower() not in self._ignored]
+            scope = {**scope, "headers": named}
 
         async def send_with_headers(message: Message) -> None:
             nonlocal begun
@@ -165,12 +197,12 @@ class Gate:
             await send(message)
 
         try:
-            await self._answer(scope, receive, send_with_headers)
+            await self._answer(scope, sent.receive, send_with_headers)
         except Exception:
             if begun or scope["type"] != "http":
                 raise
             Places.print_exc()
-            await _say(500, FAILED)(scope, receive, send_with_headers)
+            await _say(*(408, TOO_SLOW) if sent.given_up else (500, FAILED))(scope, receive, send_with_headers)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope)
@@ -191,6 +223,8 @@ class Gate:
             return 404, NOTHING
         if scope["type"] != "http" or scope["method"] != "POST":
             return None
+        if _is_of_another_site(scope):
+            return 403, ELSEWHERE
         rate = self._rates.get(ASK if path.startswith(CALL) else path)
         if rate is not None and not rate.passes(_address(scope)):
             return 429, TOO_OFTEN
@@ -255,6 +289,16 @@ def _address(scope: Scope) -> str:
     except ValueError:
         return ""
     return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))
+
+
+def _is_of_another_site(scope: Scope) -> bool:
+    """Say whether a page of another site asks, which a browser tells; a program that is no browser tells nothing."""
+    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    origin = headers.get(b"origin")
+    here = {headers.get(b"host", ""), headers.get(b"x-forwarded-host", "").partition(",")[0].strip()}
+    if headers.get(b"sec-fetch-site") == "cross-site":
+        return True
+    return origin is not None and origin.partition("://")[2] not in here - {""}
 
 
 def _stated_length(scope: Scope) -> str:

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -245,8 +246,28 @@ def test_a_film_of_one_session_is_searched_by_no_other(home, visitor):
             assert picture not in answer
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-Host", "X-Gradio-Server"])
+def test_who_asks_does_not_choose_the_address_that_the_page_calls_its_own(home, header):
+    with home.client() as client:
+        for path in ("", "config"):
+            assert "evil.example" not in client.get(path, headers={header: "http://evil.example"}).text
+
+
+def test_uploads_that_stay_half_sent_keep_nobody_from_asking(home, visitor):
+    host, port = httpx.URL(home.address).host, httpx.URL(home.address).port
+    head = b"POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 60000000\r\n"
+    head += b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x"
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(socket.create_connection((host, port))).sendall(head)
+        assert "The lungs are clear" in visitor.ask("clear")
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1.evil.example"])
 def test_no_other_site_may_read_or_ask(home, origin):
+    film = {"files": ("film.dcm", b"film")}
     with httpx.Client(base_url=home.address, headers={"Origin": origin}) as client:
         for path in ("config", "", "gradio_api/info"):
             assert "access-control-allow-origin" not in client.get(path).headers
+        for sent in (client.post("gradio_api/upload", files=film), client.post("gradio_api/queue/join", json={})):
+            assert (sent.status_code, "another site" in sent.text) == (403, True)

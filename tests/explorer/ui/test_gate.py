@@ -185,3 +185,73 @@ def test_programs_reach_the_four_endpoints_and_no_event_of_a_page(quota):
         assert ask(closed, f"/gradio_api/call/{path}")[0] == 404
     for path in ("ask_text", "ask_upload", "v2/search", "searching", "search/1/2", "", "../run/ask_text"):
         assert ask(door, f"/gradio_api/call/{path}")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),  # no browser
+        ({"origin": "http://127.0.0.1:7860", "host": "127.0.0.1:7860"}, 200),
+        ({"origin": "https://reports.example", "host": "10.0.0.7", "x-forwarded-host": "reports.example"}, 200),
+        ({"origin": "http://127.0.0.1:9999", "host": "127.0.0.1:7860"}, 403),
+        ({"origin": "http://evil.example", "host": "127.0.0.1:7860"}, 403),
+        ({"origin": "http://127.0.0.1:7860.evil.example", "host": "127.0.0.1:7860"}, 403),
+        ({"origin": "null", "host": "127.0.0.1:7860"}, 403),
+        ({"origin": "http://[", "host": "127.0.0.1:7860"}, 403),
+        ({"sec-fetch-site": "cross-site", "host": "127.0.0.1:7860"}, 403),
+        ({"sec-fetch-site": "same-origin", "host": "127.0.0.1:7860"}, 200),
+    ],
+)
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join", "/login"])
+def test_pages_of_other_sites_may_send_nothing(quota, path, headers, status):
+    more = [(name.encode(), value.encode()) for name, value in headers.items()]
+    answer, _, body = ask(behind(quota), path, more=more)
+    assert answer == status
+    assert (b"another site" in body) == (status == 403)
+
+
+@pytest.mark.parametrize(("limited", "left"), [(True, ["x-forwarded-host"]), (False, [])])
+def test_who_asks_does_not_choose_the_address_that_the_page_calls_its_own(quota, limited, left):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.extend(name.decode() for name, _ in scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    door = Gate(app, quota, limited=limited)
+    ask(door, "/config", method="GET", length=None, more=[(b"X-Gradio-Server", b"e"), (b"x-forwarded-host", b"e")])
+    assert seen == left
+
+
+def test_whoever_stalls_while_sending_is_given_up_and_one_who_waits_for_an_answer_is_not(quota, monkeypatch):
+    monkeypatch.setattr(gate, "STALLED", 0.01)
+
+    async def app(scope, receive, send):
+        while (message := await receive()).get("more_body", False):
+            pass
+        if message["type"] == "http.disconnect":
+            raise ConnectionError
+        await asyncio.wait_for(receive(), 1)  # what tells Gradio that a reader of answers has left
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    def sent_by(parts):
+        waiting = iter(parts)
+
+        async def receive():
+            seconds, more = next(waiting)
+            await asyncio.sleep(seconds)
+            return {"type": "http.request", "body": b"x", "more_body": more}
+
+        async def send(message):
+            answered.append(message)
+
+        answered = []
+        scope = {"type": "http", "path": "/gradio_api/upload", "method": "POST", "client": (STRANGER, 1)}
+        scope |= {"headers": [(b"content-length", b"9")]}
+        asyncio.run(Gate(app, quota, limited=True)(scope, receive, send))
+        return answered[0]["status"]
+
+    assert sent_by([(0, True), (1, False)]) == 408
+    assert sent_by([(0, True), (0, False), (0.05, False)]) == 200
