@@ -295,9 +295,10 @@ class SearchPage:
             yield {self.intake: render.alert(error), self.drop: None}
             return
         picture = film_html.film(film.view(image), image.notes)
-        seen = {self.film: picture, self.film_acts: gr.Column(visible=True), self.intake: "", self.held: image}
+        kept = film.shown_already(image)
+        seen = {self.film: picture, self.film_acts: gr.Column(visible=True), self.intake: "", self.held: kept}
         yield {**seen, self.drop: None}
-        yield from self._ask(Query(image=image), visited, options)
+        yield from self._ask(Query(image=kept), visited, options)
 
     def _ask(self, query: Query, visited: Visits, options: tuple[object, ...]) -> Updates:
         try:

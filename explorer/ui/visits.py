@@ -10,6 +10,7 @@ from explorer.ui import visit_html
 from explorer.ui.options import Wanted
 
 MOST = 50  # questions remembered
+FILMS = 5  # films among them: one takes up to 40 MB, and there are as many visits as pages open
 SHOWN = 70  # characters of a question
 
 
@@ -40,8 +41,15 @@ Visits = tuple[Visit, ...]
 
 
 def after(visits: Visits, visit: Visit) -> Visits:
-    """Return the visits with one more; the same question asked again in the same way counts once."""
-    return visits if visits and visits[-1] == visit else (*visits, visit)[-MOST:]
+    """Return the visits with one more; the same question asked again in the same way counts once.
+
+    Questions about any but the last few films are forgotten.
+    """
+    if visits and visits[-1] == visit:
+        return visits
+    every = (*visits, visit)[-MOST:]
+    films = list(dict.fromkeys(one.query.image.digest for one in reversed(every) if one.query.image is not None))
+    return tuple(one for one in every if one.query.image is None or one.query.image.digest in films[:FILMS])
 
 
 def shown(visits: Sequence[Visit]) -> str:

@@ -62,6 +62,13 @@ def test_a_film_is_shown_with_its_notes_and_answered(page, dropped):
     assert last(updates, page.drop) is None
 
 
+def test_of_a_film_whose_picture_the_browser_has_only_the_pixels_for_the_encoders_are_kept(page, dropped):
+    updates = list(page.ask_upload(dropped(b"film"), (), *OPTIONS))
+    for kept in (last(updates, page.held), last(updates, page.asked).image, last(updates, page.visits)[-1].query.image):
+        assert kept.display.size == 0
+        assert kept.pixels.size > 1_000_000
+
+
 def test_a_file_that_is_no_film_is_refused_beside_the_drop_zone_and_changes_nothing_else(page, dropped):
     updates = list(page.ask_upload(dropped(b"text"), (), *OPTIONS))
     assert 'role="alert"' in last(updates, page.intake)
@@ -149,7 +156,7 @@ def test_a_study_is_liked_by_any_encoder_and_a_film_with_text_only_by_one_with_e
 def test_another_weight_asks_again_only_where_both_were_asked(page):
     both = Query(text="sm R PTX", image=film())
     assert "80% film" in last(page.weigh(both, 80, (), *OPTIONS), page.status)
-    assert list(page.weigh(Query(text="sm R PTX"), 80, (), *OPTIONS)) == [{}]
+    assert list(page.weigh(Query(text="sm R PTX"), 80, (), *OPTIONS)) == []
 
 
 def test_undo_forgets_the_last_question_and_shows_the_one_before_as_it_was(page):

@@ -4,7 +4,7 @@ from made_explorer import film
 
 from explorer.types import Filters, Query
 from explorer.ui.options import Wanted
-from explorer.ui.visits import MOST, Visit, after, shown
+from explorer.ui.visits import FILMS, MOST, Visit, after, shown
 
 WANTED = Wanted("pocket", "report", 10, Filters())
 
@@ -23,6 +23,18 @@ def test_another_film_is_another_question_and_the_same_film_again_is_not():
     first, second = (Visit(Query(image=film(data)), WANTED) for data in (b"one", b"two"))
     assert after((first,), second) == (first, second)
     assert after((first,), Visit(Query(image=film(b"one")), WANTED)) == (first,)
+
+
+def test_only_the_last_five_films_are_kept_and_every_text_between_them():
+    visited = after((), visit("a"))
+    for number in range(FILMS + 3):
+        visited = after(visited, Visit(Query(image=film(b"%d" % number, 4, 4)), WANTED))
+        visited = after(visited, Visit(Query(text=str(number), image=film(b"%d" % number, 4, 4)), WANTED))
+    kept = [one.query.image.digest for one in visited if one.query.image is not None]
+    assert len(kept) == 2 * FILMS
+    assert len(set(kept)) == FILMS
+    assert film(b"7", 4, 4).digest in kept
+    assert visited[0] == visit("a")
 
 
 def test_only_the_last_fifty_questions_are_remembered():
