@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         door = Door(options.host, options.port, options.auth, options.api)
-        settings = Settings(corpus=options.corpus, encoder=options.encoder, cluster=options.cluster)
+        shared = not door.loopback
+        settings = Settings(corpus=options.corpus, encoder=options.encoder, cluster=options.cluster, shared=shared)
         (run_for_reviewers if options.reviewers else run)(settings, door)
     except (CxrError, OSError) as error:
         sys.stderr.write(f"{error}\n")

@@ -46,4 +46,5 @@ class Settings:
         default_factory=data_folder
     )  # reviews, and results measured by hand: kept until a person deletes
     cluster: str = field(default_factory=lambda: os.environ.get("CXR_CLUSTER", ""))  # Milvus, see explorer.cluster
+    shared: bool = False  # other machines reach the app, so what a reader may have it do is less
     limits: Limits = field(default_factory=Limits)

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from explorer.search import Explorer
 
 TRAINED_ON = (OPENI, "nih-cxr14")  # towers may know their other splits: films for cases come from the test split
+NO_MODEL = (
+    "This app is reached from other machines, so no language model is asked from it. Whoever runs it can start it for "
+    "this machine alone and ask there."
+)
 NAMED = 20  # unknown studies of an import that are named; more are counted
 
 Message = Mapping[str, Any]
@@ -81,7 +85,7 @@ class Maker:
     def judges(self, review: str) -> str:
         """Return the section that asks judges."""
         kept = len(list((self._data / FOLDER).glob("*.json")))
-        return judges(review, kept)
+        return judges(review, kept, model=not self._explorer.settings.shared)
 
     def work(self, store: ReviewStore, message: Message, show: Show) -> Generator[Any, None, Done]:
         """Do what a message asks for, and return what came of it.
@@ -208,6 +212,8 @@ class Maker:
         fields = message.get("fields")
         if not isinstance(fields, Mapping):
             raise BadReview("The page sent something that cannot be read. Reload it.")
+        if self._explorer.settings.shared:
+            raise BadReview(NO_MODEL)
         review = str(message.get("review"))
         words = [str(fields.get(name, "")).strip() for name in ("url", "model", "key")]
         judge = LlmJudge.open(endpoint(*words, confirmed=bool(fields.get("confirmed"))), self._data)
@@ -252,15 +258,23 @@ class FilmShelf:
             yield report, image
 
 
-def judges(review: str, kept: int) -> str:
-    """Return the section that asks judges about a review."""
+def judges(review: str, kept: int, *, model: bool) -> str:
+    """Return the section that asks judges about a review; `model` says whether a language model can be among them."""
     key = f'data-review="{escape(review)}"'
+    asked = _model_form(key) if model else f'<p class="about">{NO_MODEL}</p>'
     return (
         '<section class="judges"><h2>Judges</h2>'
         '<p class="about">The rule judge compares finding, location, severity and status as this product\'s rules read '
         "them. It is not a language model, and sees nothing the rules do not know.</p>"
         f'<div class="does start"><button type="button" class="go" data-do="rules" {key}>Ask the rule judge</button>'
-        "</div>"
+        f"</div>{asked}"
+        f'<p class="about">Answers are kept under data folder / {FOLDER}, so that nothing is sent twice: {kept} now. '
+        f'<button type="button" class="plain" data-do="forget-answers" {key}>Delete them</button></p></section>'
+    )
+
+
+def _model_form(key: str) -> str:
+    return (
         '<p class="about">A language model behind an OpenAI-compatible endpoint. Off until you name one. It gets the '
         "texts of ground truth and candidates, in the order shown, and nothing else: no study, no model, no reviewer. "
         "Nothing is asked for further on this machine; another machine needs your word below. The key is not kept.</p>"
@@ -272,8 +286,6 @@ def judges(review: str, kept: int) -> str:
         "reports of this review may leave this one and go there</label>"
         '<div class="row"><button type="submit" class="go">Ask the model</button>'
         '<button type="button" class="plain" data-do="stop" hidden>Stop</button></div></form>'
-        f'<p class="about">Answers are kept under data folder / {FOLDER}, so that nothing is sent twice: {kept} now. '
-        f'<button type="button" class="plain" data-do="forget-answers" {key}>Delete them</button></p></section>'
     )
 
 

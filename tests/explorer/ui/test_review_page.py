@@ -354,6 +354,20 @@ def test_a_model_on_another_machine_is_asked_only_after_a_confirmation(whole, st
     assert store.judgements("r1") == ()
 
 
+def test_where_other_machines_reach_the_app_no_reader_makes_it_ask_an_address(store, tmp_path):
+    """Else a reader far away could have it call services that only this machine, or its network, reaches."""
+    settings = Settings(cache=tmp_path / "cache", data=tmp_path, shared=True)
+    page = ReviewPage(tmp_path, Maker(ReviewedExplorer(settings=settings), tmp_path))  # type: ignore[arg-type]
+    with running(lambda number, body: (200, saying("{}"))) as model:
+        for confirmed in (False, True):
+            fields = {"url": model.url, "model": "m", "key": "", "confirmed": confirmed}
+            _, last = work(page, "ask", review="r1", fields=fields)
+            assert "reached from other machines" in last["told"]
+        assert model.asked == []
+    assert 'data-form="ask"' not in ask(page, "results", review="r1")["stage"]
+    assert "Ask the rule judge" in ask(page, "results", review="r1")["stage"]
+
+
 def test_the_error_lab_shows_errors_of_a_study_then_margins_then_the_strip(whole):
     first = ask(whole, "lab")["stage"]
     assert "<del>" in first or "<mark>" in first
