@@ -60,6 +60,14 @@ def test_an_empty_text_has_a_vector_of_its_own():
     assert pairs_of("") == ([], [END_OF_TEXT])
 
 
+@pytest.mark.parametrize("odd", ["a " * 10_000, "\N{LUNGS}\N{BONE}", "\0", "\u202eLLR", " ", "<|im_end|>"], ids=repr)
+def test_an_odd_text_has_a_vector_and_changes_no_other_row(odd):
+    encoder = tiny_encoder()
+    beside = encoder.encode([NOTES[0], odd, *NOTES[1:]])
+    assert np.allclose(np.linalg.norm(beside, axis=1), 1, atol=1e-6)
+    assert np.abs(np.delete(beside, 1, axis=0) - encoder.encode(NOTES)).max() < 1e-5
+
+
 @pytest.mark.parametrize("attention", ["causal", "bidirectional"])
 @pytest.mark.parametrize("pooling", get_args(PoolingMode))
 def test_an_embedding_never_depends_on_its_batch_mates(attention, pooling):
