@@ -125,7 +125,14 @@ def served(settings: Settings) -> Iterator[tuple[str, Clocked]]:
             nothing = gr.Button(elem_id="nothing", visible=False)
             nothing.click(lambda: None, None, None, api_visibility="private", concurrency_limit=16)
             taken = gr.File(elem_id="taken", visible=False)
-            taken.upload(lambda _: None, taken, None, preprocess=False, api_visibility="private", concurrency_limit=16)
+            taken.upload(
+                lambda film: Path(film["path"]).unlink(),
+                taken,
+                None,
+                preprocess=False,
+                api_visibility="private",
+                concurrency_limit=16,
+            )
         address = serve(blocks, Door(port=PORT), upload_bytes=settings.limits.upload_bytes, blocked=())
         try:
             yield address, clock
