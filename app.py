@@ -11,9 +11,9 @@ import gc
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,8 @@ def run(settings: Settings, door: Door) -> None:
         from explorer.standing_in import start
 
         show = terminal_progress(sys.stderr)
-        with ThreadPoolExecutor(1) as beside:  # weights are read while the page's library loads, which takes seconds
+        # Weights are read while the page's library loads, which takes seconds.
+        with _uncollected(), ThreadPoolExecutor(1) as beside:
             begun = beside.submit(start, settings, compose, show)
             from explorer.ui.blocks import build_blocks
 
@@ -76,6 +77,17 @@ def run_for_reviewers(settings: Settings, door: Door) -> None:
         blocks = _served(build_door(settings.data), settings, door)
         stop.wait()
         blocks.close(verbose=False)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no cycles among what is loaded: a quarter of the start, and later a pause of the answers."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _stop() -> threading.Event:

@@ -96,16 +96,34 @@ class RMSNorm(nn.Module):
         return (x * torch.rsqrt(squares + self.eps)).to(self.weight.dtype) * self.weight
 
 
+class Product(nn.Linear):
+    """A linear map. Without memory for its weights it draws none: PyTorch would load its compiler to do that."""
+
+    def reset_parameters(self) -> None:
+        """Draw the weights, if there are any."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
+class TokenTable(nn.Embedding):
+    """A vector for each token; as `Product`."""
+
+    def reset_parameters(self) -> None:
+        """Draw the vectors, if there are any."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
 class SelfAttention(nn.Module):
     """Grouped-query attention with rotary positions."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.head_dim = config.head_dim
-        self.q_proj = nn.Linear(config.hidden_size, config.num_attention_heads * self.head_dim, bias=False)
-        self.k_proj = nn.Linear(config.hidden_size, config.num_key_value_heads * self.head_dim, bias=False)
-        self.v_proj = nn.Linear(config.hidden_size, config.num_key_value_heads * self.head_dim, bias=False)
-        self.o_proj = nn.Linear(config.num_attention_heads * self.head_dim, config.hidden_size, bias=False)
+        self.q_proj = Product(config.hidden_size, config.num_attention_heads * self.head_dim, bias=False)
+        self.k_proj = Product(config.hidden_size, config.num_key_value_heads * self.head_dim, bias=False)
+        self.v_proj = Product(config.hidden_size, config.num_key_value_heads * self.head_dim, bias=False)
+        self.o_proj = Product(config.num_attention_heads * self.head_dim, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """x [b, l, d], mask [b, 1, l, l] additive, cos and sin [l, head_dim] → [b, l, d]."""
@@ -125,9 +143,9 @@ class MLP(nn.Module):
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.gate_proj = Product(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = Product(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = Product(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, l, d] → [b, l, d]."""
@@ -161,7 +179,7 @@ class Decoder(nn.Module):
         self.config = config
         self.attention: Attention = attention
         self.checkpointing = False  # training: keep the activations of one layer at a time, and make them twice
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = TokenTable(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
