@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -229,7 +230,8 @@ def main() -> None:
         sys.stdout.write("".join(f"{one}\n" for one in made))
         sys.stdout.flush()
     if save:
-        save.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", encoding="utf-8")
+        about = {"date": datetime.now(UTC).date().isoformat(), "rows": [asdict(one) for one in found]}
+        save.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEED, SCALE, PRECISION = (ROOT / "assets" / "results" / f"{name}.json" for name in ("speed", "scale", "precision"))
+SPEED, PRECISION, EIGHT_BITS, SCALE, MAP = (
+    ROOT / "assets" / "results" / f"{name}.json" for name in ("speed", "precision", "eight_bits", "scale", "map")
+)
 PAGE = ROOT / "docs" / "scale.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 MEASURES = ("recall@1", "recall@10", "accuracy (strict)", "stability@10", "agreement@10 short")
@@ -20,11 +22,17 @@ def write_tables() -> None:
     """Write the tables between the marks of the page."""
     head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     tail = rest.partition(END)[2]
+    parts = {
+        SPEED: speed_tables,
+        PRECISION: precision_tables,
+        EIGHT_BITS: eight_bit_tables,
+        SCALE: scale_tables,
+        MAP: map_tables,
+    }
     blocks = [
-        lines
-        for file, lines_of in ((SPEED, speed_tables), (PRECISION, precision_tables), (SCALE, scale_tables))
+        "\n".join(lines_of(json.loads(file.read_text(encoding="utf-8"))))
+        for file, lines_of in parts.items()
         if file.is_file()
-        for lines in ["\n".join(lines_of(json.loads(file.read_text(encoding="utf-8"))))]
     ]
     PAGE.write_text(f"{head}{BEGIN}\n" + "\n\n".join(blocks) + f"\n{END}{tail}", encoding="utf-8")
 
@@ -117,6 +125,30 @@ def task_table(figures: Sequence[Row]) -> Iterator[str]:
     )
 
 
+def eight_bit_tables(told: Row) -> Iterator[str]:
+    yield f"**The towers that stay in bf16, in 8 bits**, measured {told['date']}, held against fp32, one core's time:\n"
+    rows = [
+        [one["what"], one["n"], f"{one['cosine']:.4f}", f"{one['overlap']:.3f}", f"{one['speedup']:.1f}"]
+        for one in told["rows"]
+    ]
+    yield table(("tower and precision", "n", "cosine, mean", "ten nearest the same", "speed, fp32 = 1"), rows)
+
+
+def map_tables(told: Row) -> Iterator[str]:
+    laid = (
+        f"{one['texts']:,} texts are laid out in {one['seconds']:.0f} s of one core, {one['laid out by UMAP']:,} of "
+        "them by UMAP and the others between their neighbours"
+        for one in told.get("layout", [])
+    )
+    yield f"**The map**, measured {told['date']}: {'; '.join(laid)}."
+    for one in told.get("frames", []):
+        yield (
+            f"Drawn by density and dragged in Chromium without a GPU, {one['points']:,} points move at "
+            f"{one['frames a second']} frames a second (p50 {one['frame p50, ms']} ms, p95 {one['frame p95, ms']} ms, "
+            f"n {one['n']})."
+        )
+
+
 def scale_tables(told: Row) -> Iterator[str]:
     yield (
         f"**Many reports**, measured {told['date']}, vectors of {told['dim']} numbers, {told['queries']} queries, one "
@@ -143,7 +175,7 @@ def scale_tables(told: Row) -> Iterator[str]:
         f"moved {moved}: " + ", ".join(f"{exponent} from {int(size):,}" for size, exponent in some.items())
         for moved, some in told["growth"].items()
     )
-    yield f"\nSearch time grows with an exponent of — {grown}."
+    yield f"\nFrom a size to the largest, search time grows with an exponent of — {grown}."
 
 
 def _held(one: Row) -> list[str]:
