@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from explorer.search import Explorer
 
 HERE = Path(__file__).parent
+FIRST_QUESTION = 4.0  # seconds after the start in which a question need not share the machine with what films need
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,6 +108,8 @@ def _served(blocks: gr.Blocks, settings: Settings, door: Door) -> gr.Blocks:
 
 def _prepare_films(explorer: Explorer, stop: threading.Event) -> None:
     """Get ready for films while the page is already open; what goes wrong is told to whoever drops the first one."""
+    if stop.wait(FIRST_QUESTION):
+        return
     with suppress(CxrError):
         try:
             explorer.prepare("image")
