@@ -30,6 +30,7 @@ from made_map import QUICK_MAP, MappedExplorer
 
 MANY, MOVED = 400_000, 0.5
 SECONDS = 5.0  # of dragging
+LEFT_EDGE = "() => document.querySelector('.cloud .plot')._fullLayout.xaxis.range[0]"
 COUNT_FRAMES = """() => {
     window.times = [];
     const note = (now) => { window.times.push(now); requestAnimationFrame(note); };
@@ -81,12 +82,15 @@ def _dragged(address: str) -> dict[str, float]:
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         page.mouse.move(x, y)
         page.mouse.down()
+        before = page.evaluate(LEFT_EDGE)
         page.evaluate(COUNT_FRAMES)
         begun = page.evaluate("() => performance.now()")
         step = 0
         while page.evaluate("() => performance.now()") - begun < SECONDS * 1e3:
             step += 1
             page.mouse.move(x + 120 * np.sin(step / 9), y + 80 * np.cos(step / 7))
+        if page.evaluate(LEFT_EDGE) == before:
+            raise SystemExit("The map did not move with the mouse.")
         times = np.diff(np.array(page.evaluate("() => window.times")))
         page.mouse.up()
     return {
