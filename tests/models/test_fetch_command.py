@@ -16,7 +16,7 @@ from explorer.errors import UnknownTower, WeightsMissing
 from explorer.settings import Settings
 from models.registry import load_text_encoder
 
-READY = ("pocket", "base", "minilm", "bm25")
+READY = ("pocket", "base", "bert4cxr", "clip4cxr", "minilm", "bm25")  # shipped, or in a package
 
 
 @pytest.fixture(autouse=True)
@@ -141,18 +141,13 @@ def test_a_folder_that_lacks_a_file_is_refused_by_its_name(tmp_path, capsys):
 def test_only_towers_that_are_here_can_be_chosen(tmp_path, capsys):
     explorer = compose(Settings(encoder="bm25"))
     explorer.close()
-    assert {choice.name for choice in explorer.choices()} == {*READY, *shipped()}
+    assert {choice.name for choice in explorer.choices()} == {*READY}
     run(capsys, "fetch", "llm2vec4cxr", "--from", str(write_text_tower(tmp_path / "folder")))
     explorer = compose(Settings(encoder="bm25"))
     explorer.close()
-    assert {choice.name for choice in explorer.choices()} == {*READY, *shipped(), "llm2vec4cxr", "llm2vec4cxr-mean"}
+    assert {choice.name for choice in explorer.choices()} == {*READY, "llm2vec4cxr", "llm2vec4cxr-mean"}
     with pytest.raises(UnknownTower, match="doctor` tells of each"):
         explorer.choice("cxr-bert")
-
-
-def shipped():
-    """bert4cxr, where this copy has its weights."""
-    return {state.name for state in towers() if state.name == "bert4cxr" and not state.lacking}
 
 
 def test_every_tower_of_the_registry_can_be_chosen_once_it_is_here():
