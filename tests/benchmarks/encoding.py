@@ -73,7 +73,7 @@ def padded_way(tower: ReportTower, tokenizer: TextTokenizer) -> Callable[[Sequen
 
 
 def library_way(tower: ReportTower, tokenizer: TextTokenizer) -> Callable[[Sequence[str]], object]:
-    """As `sentence-transformers` 5 encodes: transformers' class in fp32, sorted by length, 32 padded to the longest.
+    """As `sentence-transformers` 6 encodes: transformers' class in fp32, sorted by length, 32 padded to the longest.
 
     The library itself would add its own tokenizer and a copy of the sentence vectors; it is not installed here.
     """
