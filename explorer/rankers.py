@@ -13,6 +13,8 @@ from explorer.types import Filters, Hit, Query, Scope
 from explorer.vector_index import VectorIndex
 from models.interfaces import Vectors
 
+REPORT_WORDS = 20  # of a text that is set against reports as one of them
+
 
 class Ranker(Protocol):
     """Orders the reports of one corpus and scope."""
@@ -37,8 +39,9 @@ class DenseRanker:
     def rank(self, query: Query, k: int, filters: Filters) -> list[Hit]:
         """Return the k nearest hits, without the study asked for; score as `index.key.score` names it.
 
-        `closer_than` is told for texts only: it is measured between reports, and a film lies farther from every
-        report than reports do from each other. Raises BadQuery if the query cannot be encoded in this space.
+        `closer_than` is told of studies and of texts as long as a report: it is measured between reports, and a film
+        or a short note lies farther from every report than reports do from each other. Raises BadQuery if the query
+        cannot be encoded in this space.
         """
         if query.image is not None and self.index.key.space == "report":
             raise BadQuery("This encoder reads text only. Choose one that also reads radiographs.")
@@ -49,7 +52,7 @@ class DenseRanker:
             raise TowerError("The encoder did not give one vector for the query. Choose another encoder.")
         (neighbours,) = self.index.search(vectors, k + (query.study is not None), self.store.matching(filters))
         neighbours = _others(neighbours, self.store, query.study, self.index.key.scope)[:k]
-        calibrated = query.image is None
+        calibrated = query.study is not None or (query.text is not None and len(query.text.split()) >= REPORT_WORDS)
         closer_than = [self.index.closer_than(near.score) if calibrated else None for near in neighbours]
         return _hits(self.store, neighbours, closer_than)
 

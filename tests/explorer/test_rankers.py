@@ -87,12 +87,17 @@ def test_words_put_the_report_with_the_rare_word_first(words):
     assert hits[0].score > hits[1].score > 0
 
 
-def test_meaning_is_calibrated_and_words_are_not(dense, words):
-    (near,) = dense.rank(Query("clear"), 1, Filters())
-    assert near.closer_than == dense.index.closer_than(1.0)
+def test_meaning_is_calibrated_for_a_text_as_long_as_a_report_and_words_are_not(dense, words):
+    (near,) = dense.rank(Query("clear " * 20), 1, Filters())
+    assert near.closer_than == dense.index.closer_than(near.score)
     assert near.closer_than > 0.9
-    (hit,) = words.rank(Query("clear"), 1, Filters())
+    (hit,) = words.rank(Query("clear " * 20), 1, Filters())
     assert hit.closer_than is None
+
+
+def test_a_short_note_is_not_set_against_pairs_of_reports(dense):
+    (near,) = dense.rank(Query("clear " * 19), 1, Filters())
+    assert near.closer_than is None
 
 
 def test_the_encoder_gets_the_text_without_redactions(store):
