@@ -48,7 +48,7 @@ def warm() -> Iterator[tuple[Intake, psutil.Process]]:
 
 def slow_film() -> bytes:
     """A film whose run-length code is a run per pixel: seconds of decoding behind a harmless header."""
-    rows, columns = 3_000, 3_000
+    rows, columns = 5_400, 5_400
     row = b"\x00\x01\x00\x02" * (columns // 2)
     segment = row * rows
     header = (1).to_bytes(4, "little") + (64).to_bytes(4, "little") + bytes(56)
