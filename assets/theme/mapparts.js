@@ -126,12 +126,13 @@
     };
   };
 
+  // Drawn by WebGL as the points are: Plotly puts what is SVG beneath all points, where a dense map hides it.
   const lines = (panel, from, near, colour) => ({
-    type: "scatter", mode: "lines", hoverinfo: "skip", line: { color: colour, width: 1 },
+    type: "scattergl", mode: "lines", hoverinfo: "skip", line: { color: colour, width: 1 },
     x: near.flatMap((row) => [from.x, panel.x[row], null]), y: near.flatMap((row) => [from.y, panel.y[row], null]),
   });
   const ring = (spot, colour, size, name) => ({
-    type: "scatter", mode: "markers", hoverinfo: "none", name, x: [spot.x], y: [spot.y],
+    type: "scattergl", mode: "markers", hoverinfo: "skip", name, x: [spot.x], y: [spot.y],
     marker: { symbol: "circle-open", size, color: colour, line: { width: 2 } },
   });
 

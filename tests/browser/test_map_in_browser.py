@@ -322,6 +322,8 @@ def test_a_hit_of_the_search_page_is_picked_out_on_the_map_also_where_none_is_dr
         chart.draw()
     chart.wait_for(first)
     assert page.evaluate("document.querySelector('.cloud .plot').data.some((one) => one.name === 'picked')")
+    kinds = page.evaluate("document.querySelector('.cloud .plot').data.map((one) => one.type)")
+    assert set(kinds) == {"scattergl"}, "what Plotly draws as SVG lies beneath the points"
 
     page.click("#top nav a[data-page=search]")
     page.locator("#results .hit").nth(1).focus()
