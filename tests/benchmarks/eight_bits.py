@@ -8,7 +8,6 @@ films. Each is held against fp32 as `training.quantize` holds `pocket`; speeds a
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import sys
@@ -17,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,6 +28,7 @@ from models.int8 import ByteLinear
 from models.quantizing import rounded
 from models.registry import load_dual, load_text_encoder
 from models.vision import normalised
+from tests.benchmarks.keeping import kept_in
 from training.datasets import SOURCES, films, images_folder, pixels_of
 from training.quantize import _distinct
 
@@ -216,9 +215,7 @@ def film_tower() -> list[Held]:
 
 @torch.inference_mode()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--save", type=Path)
-    save = parser.parse_args().save
+    save = kept_in(__doc__)
     torch.set_num_threads(1)
     corpus = openi.read()
     texts = _distinct(corpus.reports)[:TEXTS]

@@ -6,14 +6,12 @@ second of one core, over a sample of the corpus that is drawn by a seed. `--save
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,6 +22,7 @@ from models.precision import Placement
 from models.registry import ASSETS, load_text_encoder
 from models.text import ReportTower, TextTokenizer, in_buckets, pad
 from models.trained import open_trained_tower
+from tests.benchmarks.keeping import kept_in
 
 HERE, LIBRARY, PADDED = 256, 96, 8  # reports for this project, for the library, and padded to 512 tokens: it is slow
 BATCH = 32
@@ -149,9 +148,7 @@ def share_of_peak(texts: Sequence[str], first: float) -> tuple[str, float, float
 @torch.inference_mode()
 def main() -> None:
     """Measure within about a minute of one core."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--save", type=Path)
-    save = parser.parse_args().save
+    save = kept_in(__doc__)
     torch.set_num_threads(1)
     everything = corpus_texts()
     texts = [everything[row] for row in np.random.default_rng(0).permutation(len(everything))[:HERE]]

@@ -7,7 +7,6 @@ time stands the server's processor time for a question, which a busy machine cha
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import multiprocessing
@@ -33,6 +32,7 @@ from explorer.compose import compose
 from explorer.settings import Settings
 from explorer.ui.launch import Door, closed_environment, serve
 from models.interfaces import Dual
+from tests.benchmarks.keeping import kept_in
 
 USERS = (1, 4, 16)
 ASKS = {"text": {1: 24, 4: 8, 16: 4}, "film": {1: 12, 4: 4, 16: 2}}  # of each user
@@ -242,9 +242,7 @@ def measured() -> Iterator[dict[str, object]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--save", type=Path)
-    save, rows = parser.parse_args().save, []
+    save, rows = kept_in(__doc__), []
     for row in measured():
         rows.append(row)
         sys.stdout.write("   ".join(f"{name} {value}" for name, value in row.items()) + "\n")

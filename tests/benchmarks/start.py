@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -16,6 +15,8 @@ import httpx
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "security"))  # who knows how the page asks
 
 from visitor import Visitor, finished
+
+from tests.benchmarks.keeping import kept_in
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT, RUNS, LONGEST = 7_992, 3, 300.0  # seconds
@@ -54,9 +55,7 @@ def _processor_seconds(pid: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--save", type=Path)
-    save = parser.parse_args().save
+    save = kept_in(__doc__)
     started()  # the second time the files are in the memory of the system
     runs = sorted((started() for _ in range(RUNS)), key=lambda run: run["first answer"])
     middle = runs[len(runs) // 2] | {"n": RUNS}
