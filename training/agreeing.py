@@ -15,18 +15,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from explorer.corpora.sections import has_words, without_redactions
+from explorer.corpora.sections import has_words
 from explorer.language.findings import FindingsReader
-from explorer.language.sentences import sentences
 from explorer.language.shorthand import Shortener
 from explorer.types import Finding
 from models.interfaces import SEARCH_INSTRUCTION
 from training.losses import soft_cross_entropy
-from training.made_notes import NoteMaker
-from training.tasks.stability import Array, agreeing_shares
+from training.made_notes import NoteMaker, excerpt
+from training.tasks.stability import Array, K, agreeing_shares
 from training.texts import Told
-
-K = 10
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,7 @@ class AgreeingConfig:
     made: int = 2_000  # notes made from the lexicon; the ones that state no finding fall out
     excerpts: float = 0.5  # studies of which some sentences make a note too, 0–1
     batch: int = 96  # notes a step, as many of them short as in full
+    reports: int = 0  # drawn a step, for each note one of its best among them; 0: every report, which needs kept states
     scale: float = 20.0  # multiplies the cosine
     sharpness: float = 3.0  # the power of a report's share of the note's findings; targets are proportional to it
 
@@ -50,11 +48,24 @@ class AgreeingNotes:
     reports: tuple[str, ...]  # distinct, sorted
     shares: Array  # [n, reports] 0–1: the note's findings that a report states alike
 
-    def batch(self, size: int, draw: np.random.Generator) -> tuple[list[str], Array]:
-        """Return notes, each short or in full, and the shares of every report: [size], [size, reports]."""
+    def batch(self, size: int, reports: int, draw: np.random.Generator) -> tuple[list[str], list[str], Array]:
+        """Return notes, each short or in full, reports, and their shares: [size], [reports], [size, reports].
+
+        Args:
+            size: of the notes.
+            reports: how many; for each note one of those that agree with it best is among them. 0: every one.
+            draw: chooses both.
+        """
         rows = draw.permutation(len(self.short))[:size]
         forms = draw.integers(2, size=len(rows))
-        return [(self.short, self.full)[form][row] for row, form in zip(rows, forms, strict=True)], self.shares[rows]
+        notes = [(self.short, self.full)[form][row] for row, form in zip(rows, forms, strict=True)]
+        columns = self._columns(rows, reports, draw) if reports else np.arange(len(self.reports))
+        return notes, [self.reports[column] for column in columns], self.shares[np.ix_(rows, columns)]
+
+    def _columns(self, rows: np.ndarray, reports: int, draw: np.random.Generator) -> np.ndarray:
+        best = [draw.choice(np.flatnonzero(self.shares[row] == self.shares[row].max())) for row in rows]
+        others = draw.permutation(len(self.reports))
+        return np.array(list(dict.fromkeys([*best, *others]))[:reports], dtype=np.int64)
 
     def agreement(self, notes: np.ndarray, reports: np.ndarray) -> float:
         """Return how far the first ten reports agree with the notes, 0–1, of unit vectors [n, d] and [reports, d]."""
@@ -66,13 +77,17 @@ def agreeing_notes(studies: Sequence[Told], made: int, excerpts: float, seed: in
     """Make notes from the lexicon and from sentences of studies; all reports of the studies are the bank."""
     draw, reader = np.random.default_rng(seed), FindingsReader.open()
     maker = NoteMaker.open()
+
+    def stated(text: str) -> bool:
+        return any(finding.status != "absent" for finding in reader.read(text, ""))
+
     notes = [(note.short, note.full) for note in (maker.make(draw) for _ in range(made))]
     shortener = Shortener.open()
-    cut = [_excerpt(study, reader, draw) for study in studies if draw.random() < excerpts]
+    cut = [excerpt(study.report, stated, draw) for study in studies if draw.random() < excerpts]
     notes += [(shortener.shorten(text, draw), text) for text in cut if text]
     read = [(short, full, _sure(reader, full)) for short, full in notes]
     kept = [(short, full, found) for short, full, found in read if found]
-    reports = tuple(sorted(filter(has_words, {without_redactions(study.report) for study in studies})))
+    reports = tuple(sorted(filter(has_words, {study.report for study in studies})))
     said = [reader.read(text, "") for text in reports]
     return AgreeingNotes(
         tuple(short for short, _, _ in kept),
@@ -108,28 +123,18 @@ class AgreeingStep:
         self._notes = agreeing_notes(studies, config.made, config.excerpts, seed)
 
     def texts(self, step: int) -> tuple[list[str], list[str]]:
-        """Return the texts of a step and their instructions: notes, then every report."""
-        notes, _ = self._drawn(step)
-        reports = list(self._notes.reports)
+        """Return the texts of a step and their instructions: notes, then reports."""
+        notes, reports, _ = self._drawn(step)
         return notes + reports, [SEARCH_INSTRUCTION] * len(notes) + [""] * len(reports)
 
     def loss(self, vectors: Tensor, step: int) -> Tensor:
         """Return the weighted loss of a step's vectors [notes + reports, d]."""
-        notes, shares = self._drawn(step)
+        notes, _, shares = self._drawn(step)
         target = torch.from_numpy(shares).to(vectors)
         return self._config.weight * agreeing_loss(vectors[: len(notes)], vectors[len(notes) :], target, self._config)
 
-    def _drawn(self, step: int) -> tuple[list[str], Array]:
-        return self._notes.batch(self._config.batch, np.random.default_rng((self._seed, step)))
-
-
-def _excerpt(study: Told, reader: FindingsReader, draw: np.random.Generator) -> str:
-    """One to three sentences of a report; seven times in ten the abnormal ones first, as notes are written."""
-    parts = [part.text for part in sentences(without_redactions(study.report))]
-    parts = [parts[index] for index in draw.permutation(len(parts))]
-    if draw.random() < 0.7:
-        parts.sort(key=lambda part: all(finding.status == "absent" for finding in reader.read(part, "")))
-    return " ".join(parts[: 1 + int(draw.integers(3))])
+    def _drawn(self, step: int) -> tuple[list[str], list[str], Array]:
+        return self._notes.batch(self._config.batch, self._config.reports, np.random.default_rng((self._seed, step)))
 
 
 def _sure(reader: FindingsReader, text: str) -> list[Finding]:

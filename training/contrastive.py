@@ -39,7 +39,7 @@ class ContrastiveRecipe(TextRecipe):
 
     mix: Mix = field(default_factory=Mix)
     scale: float = 50.0
-    agreeing: AgreeingConfig = field(default_factory=AgreeingConfig)  # needs kept_epochs: every report is in each step
+    agreeing: AgreeingConfig = field(default_factory=AgreeingConfig)
     bank: int = 0  # rare impressions drawn a step, beside all common ones, that findings tell theirs from; 0: no bank
 
 
@@ -47,8 +47,11 @@ class ContrastiveStage:
     """Tower, pairs and validation tasks."""
 
     def __init__(self, recipe: ContrastiveRecipe) -> None:
-        if recipe.agreeing.weight and not recipe.kept_epochs:
-            raise RecipeError("Notes are told from every report at once, which needs kept states. Say kept_epochs = 1.")
+        if recipe.agreeing.weight and not (recipe.kept_epochs or recipe.agreeing.reports):
+            raise RecipeError(
+                "Notes are told from every report at once, which needs kept states. Say kept_epochs = 1, or how many "
+                "reports are drawn a step: agreeing.reports = 128."
+            )
         corpus = openi.read()
         self._recipe = recipe
         self._studies = told(in_split(corpus.reports, "train"))
@@ -75,26 +78,27 @@ class ContrastiveStage:
         texts = [pair.query for pair in pairs] + documents
         instructions = [pair.instruction for pair in pairs] + [""] * len(documents)
 
-        def loss_of(vectors: Tensor) -> Tensor:
+        def pairs_loss(vectors: Tensor) -> Tensor:
             return contrastive(vectors[: len(pairs)], vectors[len(pairs) :], same, self._recipe.scale)
 
+        texts, instructions, loss_of = self._with_notes(step, texts, instructions, pairs_loss)
         if self._recipe.kept_epochs:
-            return self._accumulate_kept(step, texts, instructions, loss_of, workers)
+            return self._learner.accumulate_kept(texts, instructions, loss_of, workers)
         return self._learner.accumulate(self._learner.chunks(texts, instructions), loss_of, workers, step)
 
-    def _accumulate_kept(
-        self, step: int, texts: list[str], instructions: list[str], pairs_loss: Loss, workers: Workers
-    ) -> float:
-        """As `accumulate`, behind kept states, where notes can be told from every report too."""
+    def _with_notes(
+        self, step: int, texts: list[str], instructions: list[str], pairs_loss: Loss
+    ) -> tuple[list[str], list[str], Loss]:
+        """Return a step's texts, their instructions and the loss over their vectors, with notes told from reports."""
         agreeing = self._agreeing
         if agreeing is None:
-            return self._learner.accumulate_kept(texts, instructions, pairs_loss, workers)
+            return texts, instructions, pairs_loss
         more, asked = agreeing.texts(step)
 
         def loss_of(vectors: Tensor) -> Tensor:
             return pairs_loss(vectors[: len(texts)]) + agreeing.loss(vectors[len(texts) :], step)
 
-        return self._learner.accumulate_kept(texts + more, instructions + asked, loss_of, workers)
+        return texts + more, instructions + asked, loss_of
 
     def _batch(self, step: int) -> list[Pair]:
         epoch, number = 0, step

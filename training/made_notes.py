@@ -6,12 +6,13 @@ notes that the acronym task asks with are others, written by hand and read by no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from explorer.language.lexicon import AS_WRITTEN, Lexicon, Sense
+from explorer.language.sentences import sentences
 
 SLOTS = ("finding", "field", "device", "procedure", "history", "symptom", "view", "place")
 SIDES = (("R", "right"), ("L", "left"), ("rt", "right"), ("lt", "left"), ("b/l", "bilateral"), ("bilat", "bilateral"))
@@ -100,6 +101,15 @@ class NoteMaker:
                 short = short.replace(f"{{{slot}}}", typed, 1)
                 full = full.replace(f"{{{slot}}}", long, 1)
         return short, full
+
+
+def excerpt(report: str, abnormal: Callable[[str], bool], draw: np.random.Generator) -> str:
+    """Return one to three sentences of a report; seven times in ten the abnormal ones first, as notes are written."""
+    parts = [part.text for part in sentences(report)]
+    parts = [parts[index] for index in draw.permutation(len(parts))]
+    if draw.random() < 0.7:
+        parts.sort(key=lambda part: not abnormal(part))
+    return " ".join(parts[: 1 + int(draw.integers(3))])
 
 
 def _clear(sense: Sense, slot: str) -> bool:

@@ -23,7 +23,7 @@ from explorer.language.shorthand import Shortener
 from explorer.types import Finding
 from models.interfaces import SEARCH_INSTRUCTION, SUMMARY_INSTRUCTION
 from training.made_errors import reserved_sentences, training_injector
-from training.made_notes import NoteMaker
+from training.made_notes import NoteMaker, excerpt
 from training.made_reports import ReportMaker
 from training.texts import Told
 
@@ -132,17 +132,14 @@ class PairMaker:
         if not study.report:
             return None
         parts = _shuffled([part.text for part in sentences(study.report)], draw)
-        excerpt = " ".join(parts[: 1 + int(draw.integers(len(parts)))])
-        return _pair("search", SEARCH_INSTRUCTION, self._maybe_short(excerpt, 0.6, draw), study.report, study)
+        some = " ".join(parts[: 1 + int(draw.integers(len(parts)))])
+        return _pair("search", SEARCH_INSTRUCTION, self._maybe_short(some, 0.6, draw), study.report, study)
 
     def _note(self, study: Told, draw: np.random.Generator) -> Pair | None:
         """One to three sentences in shorthand → the same in full; the abnormal ones first, as notes are written."""
-        parts = _shuffled([part.text for part in sentences(study.report)], draw)
-        if not parts:
+        if not study.report:
             return None
-        if draw.random() < 0.7:
-            parts.sort(key=lambda part: not self._abnormal(part))
-        long = " ".join(parts[: 1 + int(draw.integers(3))])
+        long = excerpt(study.report, self._abnormal, draw)
         short = self._shorten(long, draw)
         return _pair("note", SEARCH_INSTRUCTION, short, long, study, self._wrong(long, draw)) if short != long else None
 
