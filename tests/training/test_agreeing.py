@@ -38,11 +38,24 @@ def test_a_report_agrees_with_a_note_by_the_share_of_its_findings_that_it_states
 
 
 def test_short_and_full_forms_are_drawn_of_the_same_notes(notes):
-    asked, shares = notes.batch(len(notes.full), np.random.default_rng(0))
+    asked, reports, shares = notes.batch(len(notes.full), 0, np.random.default_rng(0))
     assert len(asked) == len(shares) == len(notes.full)
+    assert tuple(reports) == notes.reports
     forms = dict.fromkeys(notes.short, "short") | dict.fromkeys(notes.full, "full")
     drawn = [forms[one] for one in asked]
     assert 0.2 < drawn.count("short") / len(drawn) < 0.8
+
+
+def test_of_drawn_reports_one_that_agrees_best_with_each_note_is_among_them():
+    shares = np.array([[0.2, 0.9, 0.0, 0.9, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.4]])
+    found = AgreeingNotes(("s", "t"), ("u", "v"), tuple("abcdef"), shares)
+    drawn = [found.batch(2, 3, np.random.default_rng(seed)) for seed in range(40)]
+    for asked, reports, some in drawn:
+        assert len(set(reports)) == len(reports) == 3
+        assert "f" in reports and set("bd") & set(reports)
+        rows = [0 if note in "su" else 1 for note in asked]
+        assert np.array_equal(some, shares[np.ix_(rows, ["abcdef".index(report) for report in reports])])
+    assert {report for _, reports, _ in drawn for report in reports} == set("abcdef")
 
 
 def test_agreement_is_the_mean_share_of_the_reports_that_come_first():

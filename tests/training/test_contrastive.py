@@ -129,6 +129,19 @@ def test_notes_are_told_from_every_report_only_where_states_are_kept(recipe, mad
         ContrastiveStage(taught)
 
 
+def test_notes_told_from_drawn_reports_teach_the_whole_tower(recipe, made_corpus, workers):
+    alone = gradients(ContrastiveStage(recipe), workers, 0)[0]
+    taught = ContrastiveStage(replace(recipe, agreeing=AgreeingConfig(weight=0.5, made=30, batch=4, reports=3)))
+    both, given = gradients(taught, workers, 0)
+    texts, instructions = taught._agreeing.texts(0)
+    assert len(texts) == 4 + 3
+    with torch.no_grad():
+        tokens = taught._learner.student.tokenizer.pairs(texts, instructions)
+        added = taught._agreeing.loss(in_buckets(taught.trained, tokens, torch.device("cpu"), 4_096), 0).item()
+    assert both == pytest.approx(alone + added, rel=1e-4)
+    assert any("lora" in name for name in given)
+
+
 def test_the_agreement_of_notes_is_added_to_the_loss_of_pairs(recipe, made_corpus, workers):
     kept = replace(recipe, kept_epochs=1)
     alone = gradients(ContrastiveStage(kept), workers, 0)[0]
