@@ -32,7 +32,7 @@ from models.baselines import BertTower
 from models.checkpoint import digest_of, digest_of_tensors, open_checkpoint, save_checkpoint
 from models.dual import MAX_SCALE, DualConfig, ImageSide, TextProjection, image_tower
 from models.interfaces import SECTION_PROMPTS, CxrError, EncoderInfo
-from models.precision import Placement, place
+from models.precision import Placement
 from models.text import PairTokenizer, ReportTower, in_buckets
 from models.trained import open_report_tower
 from models.vision import VisionConfig, normalised
@@ -94,7 +94,7 @@ class ClipStage:
 
     def __init__(self, recipe: ClipRecipe) -> None:
         self._recipe = recipe
-        self._placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
+        self._placement = recipe.loop.placement()
         folder = images_folder()
         corpus = openi.read().reports
         tower, tokenizer, info = open_report_tower(Path(recipe.text) / "text", self._placement)

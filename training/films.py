@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from explorer.metrics.classification import aurocs, enough
-from models.precision import place
 from models.vision import VisionConfig, VisionTower, normalised
 from training.augment import jittered
 from training.command import RUNS, stage_command
@@ -66,7 +65,7 @@ class FilmsStage:
 
     def __init__(self, recipe: FilmsRecipe) -> None:
         self._recipe = recipe
-        self._placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
+        self._placement = recipe.loop.placement()
         folder, size = images_folder(), recipe.vision.size
         self._films, self._choosing = (_labelled(films(folder, SOURCES, part)) for part in ("train", "choosing"))
         self._pixels, self._choosing_pixels = pixels_of(self._films, size), pixels_of(self._choosing, size)

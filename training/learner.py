@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from explorer.corpora.base import Corpus
 from models.checkpoint import open_checkpoint
-from models.precision import place
 from models.text import TokenPair, TowerConfig, in_buckets, length_buckets, pad
 from training.adapters import LoraConfig, go_on_from, make_trainable
 from training.gradient_cache import Chunk, accumulate_in_chunks
@@ -55,7 +54,7 @@ class Learner:
         """Open the base, go on from the recipe's start, and fit the whitening to `texts` if the start has none."""
         self._recipe = recipe
         self._validation = Validation(corpus)
-        self.placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
+        self.placement = recipe.loop.placement()
         torch.manual_seed(recipe.loop.seed)  # latent attention starts at random
         self.student = open_student(recipe.base, recipe.tower, recipe.train_tokens)
         self.student.language_model.to(self.placement.dtype)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from models.checkpoint import open_checkpoint, save_checkpoint, write_atomically
 from models.interfaces import CxrError, TowerError
+from models.precision import Placement, place
 
 Item = TypeVar("Item")
 
@@ -39,8 +40,15 @@ class LoopConfig:
     measure_every: int = 100
     save_every: int = 50
     seed: int = 4096
-    precision: str = "bf16"  # accelerate's word: "no" or "bf16"
+    precision: Literal["no", "bf16"] = "bf16"  # bf16 only where the hardware multiplies it, see `placement`
     average_decay: float = 0.0  # of the running average of the weights that is measured and kept; 0: the weights
+
+    def placement(self) -> Placement:
+        """Return where a run goes and how it multiplies: a processor that must emulate bf16 takes fp32.
+
+        Emulated, a product takes a hundred times as long as in fp32.
+        """
+        return place("auto" if self.precision == "bf16" else "fp32")
 
 
 class Workers:
@@ -200,7 +208,7 @@ def train(stage: Stage, config: LoopConfig, run: Run) -> None:
     Several workers hold equal weights; the first one measures and writes.
     """
     join_workers()
-    accelerator = Accelerator(mixed_precision=config.precision)
+    accelerator = Accelerator(mixed_precision="bf16" if config.placement().precision == "bf16" else "no")
     workers = Workers(accelerator)
     optimizer = torch.optim.AdamW(stage.groups(), weight_decay=config.weight_decay)
     average = Average(stage.trained, config.average_decay)

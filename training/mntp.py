@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from explorer.corpora import openi
 from explorer.corpora.split import in_split
-from models.precision import place
 from models.text import TokenPair, TowerConfig, length_buckets, pad
 from training.adapters import LoraConfig, make_trainable
 from training.command import RUNS, stage_command
@@ -91,7 +90,7 @@ class MntpStage:
 
     def __init__(self, recipe: MntpRecipe) -> None:
         self._recipe = recipe
-        self._placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
+        self._placement = recipe.loop.placement()
         torch.manual_seed(recipe.loop.seed)  # a part that the base lacks, such as a head, starts at random
         self.student = open_student(recipe.base, recipe.tower, recipe.train_tokens)
         tower = self.student.tower

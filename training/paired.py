@@ -26,7 +26,6 @@ from models.baselines import BertTower
 from models.checkpoint import open_checkpoint, save_checkpoint
 from models.dual import DualConfig, ImageSide, TextProjection, language_model_of
 from models.interfaces import CxrError
-from models.precision import place
 from models.text import Batch, LoraTarget, ReportTower, length_buckets, pad
 from models.trained import open_report_tower
 from models.vision import Viewing, VisionConfig
@@ -118,7 +117,7 @@ class PairedStage:
         if recipe.changes not in CHANGES:
             raise CxrError(f"Films are not changed by {recipe.changes!r}. Known: {', '.join(CHANGES)}.")
         self._recipe = recipe
-        self._placement = place("bf16" if recipe.loop.precision == "bf16" else "fp32")
+        self._placement = recipe.loop.placement()
         self._pairs = read_pairs(recipe.corpus, "train")
         self._validation = read_pairs(recipe.corpus, "validation")[:MEASURED]
         text, self._tokenizer, info = open_report_tower(Path(recipe.text) / "text", self._placement)

@@ -15,7 +15,7 @@ from torch import nn
 
 from models.checkpoint import MANIFEST, TENSORS, open_checkpoint
 from models.interfaces import CxrError
-from training.loop import Average, Run, Workers, train
+from training.loop import Average, LoopConfig, Run, Workers, train
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -230,3 +230,11 @@ def test_shares_are_in_order_hold_everything_once_and_differ_by_one_at_most(item
     shares = [list(ShareOf(rank, count).share(range(items))) for rank in range(count)]
     assert [item for share in shares for item in share] == list(range(items))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "native", "given"), [("bf16", True, "bf16"), ("bf16", False, "fp32"), ("no", True, "fp32")]
+)
+def test_a_processor_that_would_emulate_bf16_trains_in_fp32(monkeypatch, asked, native, given):
+    monkeypatch.setattr("models.precision._native_bf16", lambda device: native)
+    assert LoopConfig(steps=1, precision=asked).placement().precision == given
