@@ -117,7 +117,10 @@ def test_the_import_contracts_are_kept():
 
 
 def test_no_file_is_over_400_lines():
-    assert [source.path for source in EVERYTHING if len(source.text.splitlines()) > 400] == []
+    drawn = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "assets" / "theme").iterdir()}
+    texts = drawn | {source.path: source.text for source in EVERYTHING}
+    assert {"review.js", "page.css"} <= set(texts)
+    assert [name for name, text in texts.items() if len(text.splitlines()) > 400] == []
 
 
 def test_no_function_is_over_60_lines_and_half_have_at_most_12():

@@ -6,6 +6,7 @@
   const $ = (what, within = document.querySelector("#review")) => within?.querySelector(what);
   const all = (what, within = document.querySelector("#review")) => [...within.querySelectorAll(what)];
   const work = (message) => window.dispatchEvent(new CustomEvent("cxr:review-work", { detail: message }));
+  const { spans, selected, selectSentence } = window.cxrReviewText;
   const tell = (html) => { document.querySelector("#review-said").innerHTML = html; };
 
   // Who reviews what, kept for this tab only, so that a reload goes on where it was.
@@ -27,6 +28,7 @@
     if (box && told) box.readOnly = on;
   };
   const post = (message) => { line.post(message); waits(); };
+  const forms = window.cxrReviewForms(post, work);
   // Ask for another screen. While one is on its way nothing else is asked for, except of the same case.
   const ask = (message) => {
     if (line.coming() && !line.staying()) return;
@@ -90,20 +92,6 @@
 
   const change = (action, how) => perform(() => { how(); draw(); save(action); });
 
-  // Texts. Places in them are counted in characters, as the server counts, not in UTF-16 units.
-  const spans = (text, marks) => {
-    const letters = [...text];
-    const cuts = [...new Set([0, letters.length, ...marks.flatMap(({ start, end }) => [start, end])])].sort((a, b) => a - b);
-    return cuts.slice(1).map((end, index) => {
-      const start = cuts[index];
-      const over = marks.filter((mark) => mark.start <= start && end <= mark.end && mark.start < mark.end);
-      const part = document.createElement(over.length ? "mark" : "span");
-      part.textContent = letters.slice(start, end).join("");
-      if (over.some((mark) => mark.critical)) part.dataset.critical = "";
-      return part;
-    });
-  };
-
   const cards = () => all(".card");
   const marksOf = (place) => answer.marks.filter((mark) => mark.candidate === place);
 
@@ -155,47 +143,6 @@
   const rank = (place, level) => change("rank", () => {
     answer.levels[place] = answer.levels[place] === level ? 0 : level;
   });
-
-  // The characters selected in a text, [0, 0] for none.
-  const selected = (box) => {
-    const selection = getSelection();
-    if (!box || selection.isCollapsed || !selection.rangeCount || !box.contains(selection.anchorNode) || !box.contains(selection.focusNode)) return [0, 0];
-    const range = selection.getRangeAt(0);
-    const before = document.createRange();
-    before.selectNodeContents(box);
-    before.setEnd(range.startContainer, range.startOffset);
-    const start = [...before.toString()].length;
-    return [start, start + [...range.toString()].length];
-  };
-
-  // The next sentence of a text, for whoever has no mouse: after the one selected, the first where none is.
-  const selectSentence = (box) => {
-    if (!box) return;
-    const ends = [...box.textContent.matchAll(/[^.!?\n]+[.!?]*/g)].filter(([said]) => said.trim());
-    const selection = getSelection();
-    const inside = !selection.isCollapsed && box.contains(selection.focusNode);
-    const units = inside ? offsetIn(box, selection.focusNode, selection.focusOffset) : 0;
-    const next = ends.find(({ index }) => index >= units) ?? ends[0];
-    if (!next) return;
-    const lead = next[0].length - next[0].trimStart().length;
-    selection.setBaseAndExtent(...placeIn(box, next.index + lead), ...placeIn(box, next.index + next[0].length));
-  };
-  // UTF-16 units from the start of a box to a place in it, and back.
-  const offsetIn = (box, node, offset) => {
-    const before = document.createRange();
-    before.selectNodeContents(box);
-    before.setEnd(node, offset);
-    return before.toString().length;
-  };
-  const placeIn = (box, units) => {
-    const texts = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
-    let left = units;
-    for (let text = texts.nextNode(); text; text = texts.nextNode()) {
-      if (left <= text.length) return [text, left];
-      left -= text.length;
-    }
-    return [box, box.childNodes.length];
-  };
 
   const mark = (place, kind) => {
     const [start, end] = selected(kind === "omission" ? $("[data-truth]") : $(".text", cards()[place]));
@@ -250,8 +197,8 @@
     forget: ({ dataset }) => ask({ act: "forget", review: dataset.review, reviewer: dataset.reviewer }),
     delete: ({ dataset }) => ask({ act: "delete", review: dataset.review }),
     lab: () => ask({ act: "lab" }),
-    another: (button) => ask({ act: "another", ...fieldsOf(button.form) }),
-    inject: (button) => ask({ act: "inject", ...fieldsOf(button.form) }),
+    another: (button) => ask({ act: "another", ...forms.fieldsOf(button.form) }),
+    inject: (button) => ask({ act: "inject", ...forms.fieldsOf(button.form) }),
     stop: () => window.dispatchEvent(new Event("cxr:review-stop")),
   };
   const SURE = { forget: "Press again to delete", delete: "Press again to delete", "forget-answers": "Press again to delete" };
@@ -390,10 +337,6 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   };
-  const busy = (on) => {
-    all("[data-do=stop]").forEach((one) => { one.hidden = !on; });
-    all("form [type=submit]").forEach((one) => { one.disabled = on; });
-  };
   window.addEventListener("cxr:reply", ({ detail }) => {
     if (!detail) return;
     const reply = JSON.parse(detail);
@@ -402,9 +345,9 @@
     if ("told" in reply) tell(reply.told);
     if (!confirmed) return;
     if ("stage" in reply && !line.coming()) show(reply.stage);
-    if (reply.refused) { held.length = 0; saved("not saved", true); busy(false); }
+    if (reply.refused) { held.length = 0; saved("not saved", true); forms.busy(false); }
     else if (told && "saved" in reply) saved(line.saving() ? "saving" : "saved");
-    if ("held" in reply || reply.refused) taken?.(reply.held ?? null);
+    if ("held" in reply || reply.refused) forms.take(reply.held ?? null);
     if (reply.file) download(reply);
     if (reply.film) film(reply);
     line.next();
@@ -417,52 +360,6 @@
     const { told: said, stage, done } = JSON.parse(detail);
     tell(said);
     if (stage && !told) show(stage);
-    if (done) busy(false);
-  });
-
-  // Forms: a review to be made, a language model to be asked.
-  const fieldsOf = (form) => {
-    const data = new FormData(form);
-    const fields = Object.fromEntries([...data].filter(([, value]) => typeof value === "string"));
-    return { ...fields, encoder: data.getAll("encoder") };
-  };
-  // A question holds 256 kB at most: a file goes over in pieces, each after the one before it was taken.
-  const PIECE = 30_000;
-  let taken = null;
-  const handOver = async (text) => {
-    let name = "";
-    const letters = [...text]; // a sign of two halves is never cut
-    for (let start = 0; start < letters.length && name !== null; start += PIECE) {
-      const reply = new Promise((resolve) => { taken = resolve; });
-      post({ act: "piece", name, start, text: letters.slice(start, start + PIECE).join("") });
-      name = await reply;
-    }
-    taken = null;
-    return name;
-  };
-  document.addEventListener("submit", async (event) => {
-    const form = event.target.closest("#review form");
-    if (!form) return;
-    event.preventDefault();
-    const { form: kind, review } = form.dataset;
-    if (kind === "sit") return;
-    const file = form.elements.generated?.files[0];
-    const brought = form.querySelector("[data-brought]");
-    if (file && file.size > Number(form.elements.generated.dataset.most)) {
-      form.elements.generated.setCustomValidity("This file is too large. Import fewer reports.");
-      form.reportValidity();
-      form.elements.generated.setCustomValidity("");
-      return;
-    }
-    busy(true);
-    const held = file ? await handOver(await file.text()) : "";
-    if (held === null) return; // refused, and said so
-    work({
-      act: kind,
-      review,
-      fields: { ...fieldsOf(form), how: event.submitter?.value },
-      generated: file ? held : null,
-      brought: brought?.dataset.brought ?? null,
-    });
+    if (done) forms.busy(false);
   });
 })();

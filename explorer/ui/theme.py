@@ -28,6 +28,8 @@ SCRIPTS = (
     "explorer.js",
     "results.js",
     "review-line.js",
+    "review-text.js",
+    "review-forms.js",
     "review.js",
     "desk.js",
     "abbreviations.js",
