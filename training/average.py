@@ -1,9 +1,10 @@
-"""Between two maps: a stage's last map and the one before it, averaged; the validation split chooses how much of each.
+"""Between two towers: what a stage ended with and what it began from; the validation split chooses how much of each.
 
     python -m training.average training/recipes/pocket-average.toml
 
-A map that goes on learning gains on answers that training has and loses on those it has not. The way between both ends
-(https://arxiv.org/abs/2109.01903) keeps most of each. Both towers must differ in their map alone.
+A tower that goes on learning gains in one task and loses in another. The way between both ends
+(https://arxiv.org/abs/2109.01903) keeps most of each. Adapters are averaged factor by factor. Where both differ in
+their map alone, `kept_epochs = 1` measures behind states that are pooled once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from explorer.corpora import openi
 from models.checkpoint import open_checkpoint, save_checkpoint
+from training.adapters import BASE, training_name
 from training.command import RUNS, stage_command
 from training.learner import Learner, TextRecipe
 from training.loop import Run
@@ -48,11 +50,12 @@ def run_recipe(file: Path, resume: bool) -> None:
     run.begin(recipe, {}, resume)
     run.drop_curve_from(0)
     after, before = (open_checkpoint(Path(one) / "tower" / "text").tensors() for one in (recipe.start, recipe.before))
-    if any(not torch.equal(after[key], before[key]) for key in after if not key.startswith(MAP)):
-        raise RecipeError("Only maps can be averaged: these towers differ in more. Name the run that was gone on from.")
+    more = any(not torch.equal(after[key], before[key]) for key in after if not key.startswith(MAP))
+    if more and recipe.kept_epochs:
+        raise RecipeError("Behind kept states only maps can be averaged: these towers differ in more. No kept_epochs.")
     best = -np.inf
     for number, share in enumerate(recipe.shares):
-        _put_map(learner, between(before, after, share))
+        _put(learner, between(before, after, share))
         with torch.no_grad():
             figures = learner.measure()
         run.note({"step": number, "share": share, **figures})
@@ -63,12 +66,12 @@ def run_recipe(file: Path, resume: bool) -> None:
     export_tower(recipe, learner.student.source, run)
 
 
-def _put_map(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
+def _put(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
     parameters = dict(learner.tower.named_parameters())
     with torch.no_grad():
         for key, value in tensors.items():
-            if key.startswith(MAP):
-                parameters[key].copy_(value)
+            if not key.startswith(BASE):
+                parameters[training_name(key, learner.student.root)].copy_(value)
 
 
 def _keep(run: Run, learner: Learner, step: int, figures: Mapping[str, float]) -> None:

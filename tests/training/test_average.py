@@ -81,12 +81,29 @@ def test_the_share_with_the_best_figures_is_exported_between_both_maps(runs, mon
     assert [json.loads(line)["share"] for line in curve] == [0.0, 0.5, 1.0]
 
 
-def test_towers_that_differ_in_more_than_their_map_are_not_averaged(runs, monkeypatch, tmp_path):
+@pytest.fixture
+def adapted(runs, tmp_path):
+    """The same two runs, where the second trained its adapters too."""
     folder = tmp_path / "runs" / "two" / "tower" / "text"
     trained = open_checkpoint(folder)
     manifest = {key: value for key, value in trained.manifest.items() if key != "files"}
     changed = {key: value + 1 if "lora_A" in key else value for key, value in trained.tensors().items()}
     files = {"tokenizer.json": (folder / "tokenizer.json").read_bytes()}
     save_checkpoint(folder, changed, manifest, files)
-    with pytest.raises(RecipeError, match="Only maps can be averaged"):
-        follow(runs, monkeypatch, (0.2, 0.4, 0.3))
+    return runs
+
+
+def test_behind_kept_states_towers_that_differ_in_more_than_their_map_are_not_averaged(adapted, monkeypatch):
+    with pytest.raises(RecipeError, match="only maps can be averaged"):
+        follow(adapted, monkeypatch, (0.2, 0.4, 0.3))
+
+
+def test_adapters_are_averaged_with_the_map(adapted, monkeypatch, tmp_path):
+    follow(replace(adapted, kept_epochs=0), monkeypatch, (0.2, 0.4, 0.3))
+    one, between_both = (
+        open_checkpoint(tmp_path / "runs" / name / "tower" / "text").tensors() for name in ("one", "between")
+    )
+    adapters = [key for key in one if "lora_A" in key]
+    assert adapters
+    for key in adapters:
+        assert torch.allclose(between_both[key].float(), one[key].float() + 0.5, atol=2e-3)
