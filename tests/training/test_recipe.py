@@ -117,7 +117,8 @@ def test_every_shipped_recipe_can_be_followed(name):
 def test_an_average_lies_between_two_runs_of_which_the_second_went_on_from_the_first(name):
     recipe = shipped(name)
     assert shipped(Path(recipe.start).name).start == recipe.before
-    assert (recipe.shares[0], recipe.shares[-1]) == (0, 1)
+    assert list(recipe.shares) == sorted(set(recipe.shares))
+    assert 0 <= recipe.shares[0] < recipe.shares[-1] == 1  # the run that went on has measured what it began from
     assert "mean" not in recipe.chosen_by
 
 
