@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 import uuid
 from collections import Counter
@@ -49,10 +50,12 @@ class Crowd:
         self.counted.seconds.append(time.monotonic() - begun)
 
     async def user(self, client: httpx.AsyncClient, late: float, until: float, thinks: float) -> None:
+        # Nobody thinks for exactly as long each time: those whom one hiccup brought together would stay together.
+        draw = random.Random(late)
         await asyncio.sleep(late)
         await self.ask(client)
-        while time.monotonic() + thinks < until:
-            await asyncio.sleep(thinks)
+        while time.monotonic() + (pause := thinks * draw.uniform(0.5, 1.5)) < until:
+            await asyncio.sleep(pause)
             await self.ask(client)
 
     def come(self, people: int, seconds: float, thinks: float, *, apart: bool = False) -> None:

@@ -33,6 +33,7 @@ def test_it_prints_hits_the_note_in_full_and_closes(quickstart, tmp_path, monkey
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)  # 3,955 reports, on a processor without bf16 too
 def test_it_runs_on_the_packaged_corpus_with_the_default_encoder(quickstart, capsys):
     exec(quickstart, {})  # noqa: S102 - our own text
     said = capsys.readouterr().out.splitlines()
