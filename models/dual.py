@@ -35,7 +35,7 @@ from models.interfaces import (
     Vectors,
     WeightsDamaged,
 )
-from models.precision import Home, Placement
+from models.precision import Home, Placement, for_films
 from models.text import DecoderTextEncoder, PairTokenizer, ReportTower, TokenPair, merge_lora
 from models.vision import Viewing, VisionConfig, VisionTower
 
@@ -210,7 +210,7 @@ def open_dual(
         trained: projection, image side and the report tower's adapter for this space, if it has one; its manifest
             names the revision of the report tower it was trained with.
         tower, tokenizer, text: the report tower and its description in report space; the tower is changed in place.
-        placement: where both run.
+        placement: where both run; films as `for_films` says.
         known: what the image tower makes of the films it was trained on; used only if it was measured with these
             weights.
         beside: the space whose image tower it is, where several share one; None: its own.
@@ -232,7 +232,8 @@ def open_dual(
     shared = _shared(trained, known_as if beside else "", text, about)
     read = WithPlaceholders(tokenizer) if about.get("placeholders", False) else tokenizer
     viewing = Viewing(config.vision.size, colours=config.vision.colours)
-    image = FilmEncoder(side, viewing, film_side_of(shared), placement)
+    films = for_films(placement)
+    image = FilmEncoder(side, viewing, replace(film_side_of(shared), precision=films.precision), films)
     return Dual(
         text=_text_side(tower, read, shared, placement, projection),
         image=image,

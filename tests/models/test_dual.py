@@ -45,6 +45,18 @@ def opened(checkpoint, known=None):
     return open_dual(checkpoint, tiny_tower(), TextTokenizer(byte_tokenizer(), 512), tiny_info(), CPU, known)
 
 
+def test_films_are_seen_in_fp32_beside_reports_in_bf16(trained):
+    dual = open_dual(
+        trained[0],
+        tiny_tower(),
+        TextTokenizer(byte_tokenizer(), 512),
+        tiny_info(),
+        replace(CPU, precision="bf16"),
+    )
+    assert dual.image.info.precision == "fp32"
+    np.testing.assert_array_equal(dual.image.encode(FILMS), opened(trained[0]).image.encode(FILMS))
+
+
 def test_films_become_unit_rows(encoder):
     vectors = encoder.encode(FILMS)
     assert isinstance(encoder, ImageEncoder)

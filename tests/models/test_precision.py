@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.interfaces import EncoderInfo, TowerError
-from models.precision import RETREATED, Home, Placement, place
+from models.precision import RETREATED, Home, Placement, for_films, place
 
 CPU = torch.device("cpu")
 
@@ -91,3 +91,8 @@ def test_what_fits_stays_where_it_is_and_says_nothing():
     assert home.run(lambda: part(3)) == 3
     assert home.told(INFO) == INFO
     assert part.put == ["cuda"]
+
+
+def test_films_are_multiplied_in_fp32_on_a_processor_and_as_reports_are_elsewhere():
+    assert for_films(Placement(CPU, "bf16")) == Placement(CPU, "fp32")
+    assert for_films(Placement(torch.device("cuda"), "bf16")).precision == "bf16"
