@@ -95,7 +95,7 @@ class ClusterIndex:
         checked_query(self.key, vectors)
         return [self._nearest(query, k, allowed) for query in vectors]
 
-    def closer_than(self, score: float, *, note: bool) -> float | None:
+    def closer_than(self, score: float) -> float | None:
         """Return None: which share of unrelated pairs a score is above is not known in a cluster."""
         return None
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer import calibration, coarse
+from explorer import coarse
 from explorer.errors import BadQuery, Foreign
 from explorer.files import REMEDY, Manifest, damaged, open_published, publish
 from explorer.index_writing import (
@@ -39,6 +39,7 @@ from explorer.index_writing import (
     encoded_chunks,
     part,
     read_digests,
+    unrelated_quantiles,
     write_rows,
 )
 from explorer.store import Neighbour, nearest
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
 _WHAT = "vectors"
 _SPARE = 16  # candidates fetched beyond k, so that one search settles nearly every query
 _SAMPLED = 20_000  # rows that stand for all where only their mean or spread is asked for
-_NOT_ASKED: NDArray[np.float64] = np.empty(0)
 _ROUGH = 4  # times as many candidates where rows are bytes, which order them only roughly
 
 
@@ -88,7 +88,6 @@ class ReportIndex:
     vectors: [n, dim] float32, one row per distinct text.
     studies: for each row the sorted ids of the studies that have this text.
     quantiles: 101 quantiles of the score between randomly drawn rows; empty if there are fewer than two rows.
-    note_quantiles: the same between sentences, as queries, and rows; empty where they were not asked.
     digests: [n, 16] uint8, what tells each row's text from others; [0, 16] in an index made before they were kept.
     """
 
@@ -100,7 +99,6 @@ class ReportIndex:
         quantiles: NDArray[np.float64],
         digests: NDArray[np.uint8],
         parted: _Parted | None = None,
-        note_quantiles: NDArray[np.float64] = _NOT_ASKED,
     ) -> None:
         self.key = key
         self.vectors = vectors
@@ -108,7 +106,6 @@ class ReportIndex:
         self.quantiles = quantiles
         self.digests = digests
         self._parted = parted
-        self.note_quantiles = note_quantiles
 
     @property
     def exact(self) -> bool:
@@ -127,14 +124,13 @@ class ReportIndex:
         *,
         resume: Path | None = None,
         earlier: ReportIndex | None = None,
-        ask: Encode | None = None,
     ) -> ReportIndex:
         """Encode each passage once, write all to `folder`, replacing what was there in one step, and open it.
 
         passages, total: as `ReportStore.passages` and `passage_count` return them. encode: texts → [n, key.dim]
         float32. resume: a folder that keeps finished chunks, so that a stopped build goes on where it was; the caller
         removes it afterwards. earlier: vectors of the same encoder from another state of the corpus; a text it has is
-        not encoded again. ask: queries → [n, key.dim], for the scale of short notes where `earlier` has none.
+        not encoded again.
 
         Raises TowerError if the encoder returns another shape, or numbers that are not finite, StoreError if the
         folder cannot be written. What was there before then stays.
@@ -142,16 +138,11 @@ class ReportIndex:
         about: dict[str, object] = {"key": asdict(key), "rows": total, "exact": total <= coarse.EXACT_UP_TO}
 
         def write(generation: Path) -> None:
-            notes = calibration.Notes(total)
-            chunks = notes.of(encoded_chunks(key, passages, encode, resume, earlier))
+            chunks = encoded_chunks(key, passages, encode, resume, earlier)
             write_rows(generation, key, total, chunks, progress)
             if not about["exact"]:
                 about["look"] = asdict(part(generation, earlier, resume))
-            about["quantiles"] = calibration.between_texts(generation / VECTORS, total).tolist()
-            scale = _NOT_ASKED if earlier is None else earlier.note_quantiles
-            if ask is not None and not len(scale):
-                scale = calibration.from_notes(generation / VECTORS, total, key, notes.taken, ask)
-            about["note_quantiles"] = scale.tolist()
+            about["quantiles"] = unrelated_quantiles(generation / VECTORS, total).tolist()
 
         publish(folder, _WHAT, about, write)
         return cls.open(folder, key)
@@ -179,9 +170,7 @@ class ReportIndex:
             raise damaged(_WHAT)
         cells = about.get("look", {}).get("cells", coarse.BY_DEFAULT)
         parted = None if about.get("exact", True) else _Parted.open(generation, vectors, cells)
-        scales = (np.array(about.get(name, []), np.float64) for name in ("quantiles", "note_quantiles"))
-        quantiles, note_quantiles = scales
-        return cls(key, vectors, studies, quantiles, digests, parted, note_quantiles)
+        return cls(key, vectors, studies, np.array(about["quantiles"], np.float64), digests, parted)
 
     def search(self, vectors: Vectors, k: int, allowed: frozenset[str] | None) -> list[list[Neighbour]]:
         """Return for each query the k nearest distinct texts, best first, ties by id; fewer if there are fewer.
@@ -194,12 +183,14 @@ class ReportIndex:
         rows = None if allowed is None else self._rows_with(allowed)
         return [self._nearest(query, k, rows, allowed) for query in vectors]
 
-    def closer_than(self, score: float, *, note: bool) -> float | None:
-        """Return the share, 0–1, of unrelated pairs this score is above; None if there is no pair.
+    def closer_than(self, score: float) -> float | None:
+        """Return the share, 0–1, of unrelated pairs of texts this score is above; None if there is no pair.
 
-        note: pairs of a sentence and a text, instead of two texts. In steps of one per cent, rounded down.
+        In steps of one per cent, rounded down.
         """
-        return calibration.share_below(self.note_quantiles if note else self.quantiles, score)
+        if not len(self.quantiles):
+            return None
+        return max(0, int(np.searchsorted(self.quantiles, score, side="left")) - 1) / 100
 
     def vector_of(self, study: str) -> Vectors:
         """Return the vector [1, dim] of a study's text. Raises BadQuery if it has none in this scope."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
 from pathlib import Path
 
 from explorer.errors import NotPrepared
@@ -13,7 +12,7 @@ from explorer.progress import Progress
 from explorer.store import ReportStore
 from explorer.types import Scope
 from explorer.vector_index import VectorIndex
-from models.interfaces import SEARCH_INSTRUCTION, SECTION_PROMPTS, EncoderInfo, TextEncoder
+from models.interfaces import SECTION_PROMPTS, EncoderInfo, TextEncoder
 
 
 class IndexCache:
@@ -68,13 +67,7 @@ class IndexCache:
             from explorer.cluster import filled
 
             return filled(self._cluster, key, store, lambda chunk: tower.encode(chunk, prompt), tell, anew=anew)
-        ask = partial(tower.encode, instruction=asking(tower.info)) if key.space == "report" else None
-        return self._kept.make(key, store, lambda chunk: tower.encode(chunk, prompt), tell, ask=ask, anew=anew)
-
-
-def asking(info: EncoderInfo) -> str:
-    """Return the instruction that a query carries."""
-    return SEARCH_INSTRUCTION if info.instructed else ""
+        return self._kept.make(key, store, lambda chunk: tower.encode(chunk, prompt), tell, anew=anew)
 
 
 def key_for(store: ReportStore, info: EncoderInfo, scope: Scope) -> IndexKey:

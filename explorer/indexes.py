@@ -30,20 +30,11 @@ class Indexes:
         """Return where the finished chunks of an index in the making are kept."""
         return self._unfinished / key.folder_name
 
-    def make(
-        self,
-        key: IndexKey,
-        store: ReportStore,
-        encode: Encode,
-        told: Told,
-        *,
-        ask: Encode | None = None,
-        anew: bool = False,
-    ) -> ReportIndex:
+    def make(self, key: IndexKey, store: ReportStore, encode: Encode, told: Told, *, anew: bool) -> ReportIndex:
         """Encode a scope of a corpus; a build that was stopped goes on where it was.
 
         anew: encode every text. Else a text that an earlier state of the corpus has keeps its vector. When it is
-        done, the indexes of earlier states are removed. ask: see `ReportIndex.build`.
+        done, the indexes of earlier states are removed.
         """
         others = self._other_states(key)
         index = ReportIndex.build(
@@ -55,7 +46,6 @@ class Indexes:
             told,
             resume=self.unfinished(key),
             earlier=None if anew else _first(others),
-            ask=ask,
         )
         _remove([path for path, _ in others])
         _remove(list(self._unfinished.glob(f"{key.readable}-*")))
@@ -68,7 +58,7 @@ class Indexes:
             if key.corpus_sha256 == store.info.sha256:
                 continue
             with suppress(TowerError):  # an index that cannot tell its texts apart is made again when it is asked for
-                self.make(replace(key, corpus_sha256=store.info.sha256), store, _nothing_to_encode, _untold)
+                self.make(replace(key, corpus_sha256=store.info.sha256), store, _nothing_to_encode, _untold, anew=False)
             _remove([path])
 
     def of(self, corpus: str) -> dict[Path, IndexKey]:

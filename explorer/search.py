@@ -14,7 +14,7 @@ from explorer.corpora.sections import scope_text
 from explorer.errors import BadQuery, UnknownCorpus
 from explorer.evidence import HeatMap, evidence_for
 from explorer.index import ReportIndex
-from explorer.index_cache import IndexCache, asking
+from explorer.index_cache import IndexCache
 from explorer.intake.sandbox import Intake
 from explorer.language.abbreviations import Entry, Expander, Expansion
 from explorer.nearness import Floor, Floors
@@ -26,7 +26,7 @@ from explorer.settings import Settings
 from explorer.store import CorpusInfo, ReportStore
 from explorer.store_filters import Facets
 from explorer.types import Filters, Query, QueryImage, Report, Scope, SearchResult
-from models.interfaces import Dual, Space, TextEncoder
+from models.interfaces import SEARCH_INSTRUCTION, Dual, EncoderInfo, Space, TextEncoder
 
 
 class Explorer:
@@ -117,7 +117,7 @@ class Explorer:
             return None
         tower = self._towers.text(encoder)
         index = self._indexes.of(self._named(corpus), tower, scope, progress)
-        return self._floors.of(index, partial(tower.encode, instruction=asking(tower.info)))
+        return self._floors.of(index, partial(tower.encode, instruction=_instruction(tower.info)))
 
     def choices(self) -> tuple[RankerChoice, ...]:
         """Return the ways to rank, the default first."""
@@ -177,7 +177,7 @@ class Explorer:
         tower = self._towers.text(encoder)
         self._met.add(encoder)
         index = self._indexes.of(store, tower, scope, progress)
-        ranker = DenseRanker(store, index, lambda asked: tower.encode([asked.text or ""], asking(tower.info)))
+        ranker = DenseRanker(store, index, lambda asked: tower.encode([asked.text or ""], _instruction(tower.info)))
         return self._answering.by_vectors(Question(query, store, scope, k, filters), [tower], ranker)
 
     def by_image(
@@ -379,3 +379,8 @@ class Explorer:
             what = "texts" if kind == "text" else "radiographs"
             able = ", ".join(choice.name for choice in self._choices if kind in choice.kinds)
             raise BadQuery(f"The encoder {encoder} reads no {what}. Choose one that does: {able}.")
+
+
+def _instruction(info: EncoderInfo) -> str:
+    """Return what a query carries."""
+    return SEARCH_INSTRUCTION if info.instructed else ""

@@ -33,11 +33,8 @@ class VectorIndex(Protocol):
         """Return for each query the k nearest distinct texts, best first, ties by id."""
         ...
 
-    def closer_than(self, score: float, *, note: bool) -> float | None:
-        """Return the share, 0–1, of unrelated pairs this score is above; None where it is not known.
-
-        note: pairs of a sentence and a text, instead of two texts.
-        """
+    def closer_than(self, score: float) -> float | None:
+        """Return the share, 0–1, of unrelated pairs of texts this score is above; None where it is not known."""
         ...
 
     def vector_of(self, study: str) -> Vectors:

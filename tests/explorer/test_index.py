@@ -130,7 +130,7 @@ def test_more_than_there_are_and_none_at_all():
 def test_an_empty_index_finds_nothing(build):
     index = build([])
     assert index.search(np.ones((2, 64), np.float32), 3, None) == [[], []]
-    assert index.closer_than(0.5, note=False) is None
+    assert index.closer_than(0.5) is None
 
 
 def test_long_vectors_are_ranked_by_plain_inner_product():
@@ -251,9 +251,9 @@ def test_the_calibration_is_the_share_of_unrelated_pairs_below(build):
     first[0] = 1
     index = build(one_each("abcd"), lambda chunk: np.stack([first * next(signs) for _ in chunk]))
     assert len(index.quantiles) == 101
-    assert index.closer_than(-2.0, note=False) == 0.0
-    assert index.closer_than(0.0, note=False) == pytest.approx(0.5, abs=0.02)
-    assert index.closer_than(1.5, note=False) == 1.0
+    assert index.closer_than(-2.0) == 0.0
+    assert index.closer_than(0.0) == pytest.approx(0.5, abs=0.02)
+    assert index.closer_than(1.5) == 1.0
 
 
 def test_the_calibration_is_the_same_every_time_and_near_the_truth(tmp_path):
@@ -261,41 +261,11 @@ def test_the_calibration_is_the_same_every_time_and_near_the_truth(tmp_path):
     built = [saved(index, tmp_path) for _ in range(2)]
     np.testing.assert_array_equal(built[0].quantiles, built[1].quantiles)
     every = (index.vectors @ index.vectors.T)[np.triu_indices(500, 1)]
-    assert built[0].closer_than(float(np.quantile(every, 0.95)), note=False) == pytest.approx(0.95, abs=0.01)
+    assert built[0].closer_than(float(np.quantile(every, 0.95))) == pytest.approx(0.95, abs=0.01)
 
 
 def test_one_text_has_no_unrelated_pair(build):
-    assert build(one_each(["Clear."])).closer_than(1.0, note=False) is None
-
-
-def test_sentences_are_asked_as_queries_and_set_against_texts_they_were_not_taken_from(build):
-    asked = []
-
-    def ask(texts):
-        asked.extend(texts)
-        return toy_encode(texts)
-
-    index = build(one_each(["Apex. Base.", "XXXX. Clear."]), ask=ask)
-    assert asked[0] in ("Apex.", "Base.") and asked[1:] == ["Clear."]
-    assert len(index.note_quantiles) == 101
-    assert index.note_quantiles.max() == 0  # "Apex." would score 1 with the text it was taken from
-
-
-def test_no_scale_of_sentences_is_known_where_none_were_asked(build):
-    assert build(one_each(["Apex.", "Clear."])).closer_than(1.0, note=True) is None
-
-
-def test_a_scale_of_sentences_goes_on_to_the_next_state_of_a_corpus(tmp_path):
-    texts = one_each(["Apex.", "Basal.", "Clear."])
-    before = ReportIndex.build(tmp_path / "a", KEY, texts, 3, toy_encode, silent, ask=toy_encode)
-    after = ReportIndex.build(tmp_path / "b", KEY, texts[:2], 2, toy_encode, silent, earlier=before)
-    np.testing.assert_array_equal(after.note_quantiles, before.note_quantiles)
-
-
-def test_an_encoder_that_fails_on_sentences_leaves_no_index(build, tmp_path):
-    with pytest.raises(TowerError):
-        build(one_each(["Apex.", "Clear."]), ask=lambda texts: np.full((len(texts), 64), np.nan, np.float32))
-    assert not (tmp_path / "index").exists() or not list((tmp_path / "index").glob("*/vectors.npy"))
+    assert build(one_each(["Clear."])).closer_than(1.0) is None
 
 
 def test_an_index_opens_as_it_was_saved(tmp_path):

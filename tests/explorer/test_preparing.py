@@ -18,7 +18,6 @@ import psutil
 import pytest
 
 from explorer import preparing
-from explorer.calibration import NOTES
 from explorer.choices import RankerChoice
 from explorer.corpora.base import Options, Place, Source, Study
 from explorer.errors import BadQuery, CorpusError, NotPrepared, UnknownCorpus
@@ -234,7 +233,7 @@ def test_a_stopped_build_goes_on_where_it_was_also_in_another_process(settings, 
     fresh = Towers()
     preparing.build(settings, order)
     over(settings, fresh).rebuild("letters", "report")
-    assert len(fresh.one.asked) == 602 - 512 + NOTES
+    assert len(fresh.one.asked) == 602 - 512
     assert list((settings.cache / "unfinished").iterdir()) == []
 
 

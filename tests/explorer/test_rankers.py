@@ -38,11 +38,11 @@ def store(tmp_path_factory):
     return ReportStore.build(tmp_path_factory.mktemp("store"), Corpus("toy", "Toy", "CC0", "", "ab", REPORTS))
 
 
-def index_of(store, space="report", ask=None):
+def index_of(store, space="report"):
     key = IndexKey("toy", store.info.sha256, "report", "counter", space, "cosine", "00", 4)
     with TemporaryDirectory() as folder:  # what is mapped stays readable
         passages, total = store.passages("report"), store.passage_count("report")
-        return ReportIndex.build(Path(folder), key, passages, total, count_words, lambda done, total: None, ask=ask)
+        return ReportIndex.build(Path(folder), key, passages, total, count_words, lambda done, total: None)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_words_put_the_report_with_the_rare_word_first(words):
 
 def test_meaning_is_calibrated_for_a_text_as_long_as_a_report_and_words_are_not(dense, words):
     (near,) = dense.rank(Query("clear " * 20), 1, Filters())
-    assert near.closer_than == dense.index.closer_than(near.score, note=False)
+    assert near.closer_than == dense.index.closer_than(near.score)
     assert near.closer_than > 0.9
     (hit,) = words.rank(Query("clear " * 20), 1, Filters())
     assert hit.closer_than is None
@@ -98,17 +98,6 @@ def test_meaning_is_calibrated_for_a_text_as_long_as_a_report_and_words_are_not(
 def test_a_short_note_is_not_set_against_pairs_of_reports(dense):
     (near,) = dense.rank(Query("clear " * 19), 1, Filters())
     assert near.closer_than is None
-
-
-def test_a_short_note_is_set_against_sentences_beside_reports(store):
-    index = index_of(store, ask=lambda texts: 0.5 * count_words(texts))  # a note lies farther off than a report
-    short = DenseRanker(store, index, lambda query: 0.6 * count_words([query.text]))
-    # Sentences score 0 with other texts, or .354 where both tell of an effusion: one of the six pairs of four texts.
-    nodule, effusion = short.rank(Query("nodule"), 2, Filters())
-    assert (nodule.score, nodule.closer_than) == (pytest.approx(0.424, abs=1e-3), 1.0)
-    assert (effusion.score, effusion.closer_than) == (0, 0)
-    assert index.closer_than(0.2, note=True) == pytest.approx(5 / 6, abs=0.02)
-    assert index.closer_than(0.424, note=False) == pytest.approx(5 / 6, abs=0.02)
 
 
 def test_the_encoder_gets_the_text_without_redactions(store):
