@@ -52,6 +52,7 @@ def test_the_shipped_tower_and_the_measured_file_make_a_card():
         "pocket-joint",
         "pocket-notes",
         "pocket-average",
+        "pocket-longer",
     ]
     assert all(f"- **{stage['run']}**: " in text for stage in manifest["stages"])
     assert "| 2 | unseen | recall@1 |" in text
