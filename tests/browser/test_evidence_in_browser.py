@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = pytest.mark.browser
+# The first film waits for every report of the packaged corpus to be encoded, on a processor without bf16 too.
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 STRENGTH = """([x, y]) => {
     const overlay = document.querySelector('#film canvas.heat');
