@@ -57,7 +57,7 @@ def place(precision: Precision = "auto", device: DeviceName = "auto") -> Placeme
 def for_films(placement: Placement) -> Placement:
     """Return how a small image tower multiplies beside a report tower: on a processor in fp32.
 
-    In bf16 a fifth of the ten reports nearest to a film were others; fp32 takes some 20 ms more a film.
+    In bf16 a fifth of the ten reports nearest to a film were others; fp32 takes 1.7 times as long (docs/scale.md).
     """
     return replace(placement, precision="fp32") if placement.device.type == "cpu" else placement
 
