@@ -88,6 +88,7 @@ class SearchPage:
 
     def _lay_out_side(self) -> None:
         with gr.Column(elem_id="side"):
+            self.intake = gr.HTML("", elem_id="intake", **PLAIN)
             self.film = gr.HTML("", elem_id="film", js_on_load=FILM_SHOWN, **PLAIN)
             with gr.Column(elem_id="film-acts", visible=False) as self.film_acts:
                 with gr.Row(elem_id="film-buttons"):
@@ -96,7 +97,6 @@ class SearchPage:
                     self.remove_film = gr.Button("remove", size="sm", elem_id="remove-film")
                 self.weight = gr.Slider(0, 100, 50, step=5, label="film and text: % film", elem_id="weight", buttons=[])
             self.evidence = EvidencePanel(self.explorer)
-            self.intake = gr.HTML("", elem_id="intake", **PLAIN)
             self.drop = gr.File(label="Film: DICOM, PNG or JPEG", elem_id="drop", show_label=False, height=72)
             self.example_film = gr.Button("or the example film, a CR chest", size="sm", elem_id="example-film")
             gr.HTML(render.options_switch(), elem_id="options-switch", **PLAIN)

@@ -1,4 +1,4 @@
-"""The towers that stay in bf16, in 8 bits: `python -m tests.benchmarks.eight_bits`, minutes; films of CXR_IMAGES.
+"""The other towers in 8 bits: `python -m tests.benchmarks.eight_bits`, minutes; films of CXR_IMAGES.
 
 BERTs: every linear map of their layers in byte weights, rounded as `models.quantizing` does, with activations in 8
 bits, in 16 bits where the feed-forward part ends, or in 16 bits throughout. The film tower: every convolution with its

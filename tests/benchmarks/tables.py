@@ -126,7 +126,7 @@ def task_table(figures: Sequence[Row]) -> Iterator[str]:
 
 
 def eight_bit_tables(told: Row) -> Iterator[str]:
-    yield f"**The towers that stay in bf16, in 8 bits**, measured {told['date']}, held against fp32, one core's time:\n"
+    yield f"**The other towers in 8 bits**, measured {told['date']}, held against fp32, one core's time:\n"
     rows = [
         [one["what"], one["n"], f"{one['cosine']:.4f}", f"{one['overlap']:.3f}", f"{one['speedup']:.1f}"]
         for one in told["rows"]

@@ -35,6 +35,8 @@ def test_a_reader_types_drops_errs_and_goes_on(reader):
     reader.drop("notes.dcm", b"This is a letter and no film.\n" * 20)
     reader.page.wait_for_selector("#intake [role=alert]", timeout=60_000)
     assert "DICOM" in reader.page.inner_text("#intake [role=alert]")
+    said, film = (reader.page.locator(part).bounding_box() for part in ("#intake [role=alert]", "#film"))
+    assert said["y"] + said["height"] <= film["y"], "below film, notes and sliders nobody sees it"
     assert len(reader.hits()) == 10
 
     reader.ask(NOTE)
