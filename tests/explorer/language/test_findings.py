@@ -77,6 +77,8 @@ NAMED = [
     ("Cardiomegaly.", {"Cardiomegaly": P}),
     ("Widened mediastinum.", {"Enlarged Cardiomediastinum": P}),
     ("Swan-Ganz catheter.", {"Support Devices": P}),
+    ("VP shunt tubing is identified.", {"Support Devices": P}),
+    ("Shunt catheter over the right chest.", {"Support Devices": P}),
     ("Normal chest.", {"No Finding": P}),
 ]
 
@@ -169,6 +171,9 @@ NOT_MEANT = [
     ("Degenerative spine.", {}),
     ("Hyperinflation.", {}),
     ("Mass effect on the trachea.", {}),
+    ("No evidence of left-to-right shunt.", {}),
+    ("Shunt vascularity.", {}),
+    ("Intracardiac shunting.", {}),
     ("Fractured pacemaker lead.", {"Support Devices": P}),
     ("Collapse of the T8 vertebra.", {}),
     ("History of breast cancer.", {}),
