@@ -37,6 +37,7 @@ class AgreeingConfig:
     reports: int = 0  # drawn a step, for each note one of its best among them; 0: every report, which needs kept states
     scale: float = 20.0  # multiplies the cosine
     sharpness: float = 3.0  # the power of a report's share of the note's findings; targets are proportional to it
+    steady: float = 0.0  # of the pull of a short note to the reports that its full form finds; a step then has both
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +49,20 @@ class AgreeingNotes:
     reports: tuple[str, ...]  # distinct, sorted
     shares: Array  # [n, reports] 0–1: the note's findings that a report states alike
 
-    def batch(self, size: int, reports: int, draw: np.random.Generator) -> tuple[list[str], list[str], Array]:
+    def batch(
+        self, size: int, reports: int, draw: np.random.Generator, both: bool = False
+    ) -> tuple[list[str], list[str], Array]:
         """Return notes, each short or in full, reports, and their shares: [size], [reports], [size, reports].
 
         Args:
             size: of the notes.
             reports: how many; for each note one of those that agree with it best is among them. 0: every one.
             draw: chooses both.
+            both: half as many notes, all short and then, in the same order, all in full.
         """
-        rows = draw.permutation(len(self.short))[:size]
-        forms = draw.integers(2, size=len(rows))
+        rows = draw.permutation(len(self.short))[: size // 2 if both else size]
+        forms = np.repeat([0, 1], len(rows)) if both else draw.integers(2, size=len(rows))
+        rows = np.tile(rows, 2) if both else rows
         notes = [(self.short, self.full)[form][row] for row, form in zip(rows, forms, strict=True)]
         columns = self._columns(rows, reports, draw) if reports else np.arange(len(self.reports))
         return notes, [self.reports[column] for column in columns], self.shares[np.ix_(rows, columns)]
@@ -110,9 +115,27 @@ def agreeing_loss(notes: Tensor, reports: Tensor, shares: Tensor, config: Agreei
     """
     weights = shares**config.sharpness
     some = weights.sum(dim=1) > 0
+    if not some.any():
+        return notes.sum() * 0
     targets = weights[some] / weights[some].sum(dim=1, keepdim=True)
     logits = config.scale * F.normalize(notes[some], dim=-1) @ F.normalize(reports, dim=-1).T
     return soft_cross_entropy(logits, targets)
+
+
+def steady_loss(short: Tensor, full: Tensor, reports: Tensor, scale: float) -> Tensor:
+    """Cross-entropy of notes in shorthand over reports, against what the same notes in full find.
+
+    Args:
+        short, full: [n, d], not normalised; row i of both is one note. No gradient reaches `full`.
+        reports: [m, d], not normalised.
+        scale: multiplies the cosine.
+
+    Returns:
+        Scalar.
+    """
+    unit = F.normalize(reports, dim=-1).T
+    found = (scale * F.normalize(full, dim=-1) @ unit).softmax(dim=-1).detach()
+    return soft_cross_entropy(scale * F.normalize(short, dim=-1) @ unit, found)
 
 
 class AgreeingStep:
@@ -129,12 +152,17 @@ class AgreeingStep:
 
     def loss(self, vectors: Tensor, step: int) -> Tensor:
         """Return the weighted loss of a step's vectors [notes + reports, d]."""
-        notes, _, shares = self._drawn(step)
-        target = torch.from_numpy(shares).to(vectors)
-        return self._config.weight * agreeing_loss(vectors[: len(notes)], vectors[len(notes) :], target, self._config)
+        drawn, _, shares = self._drawn(step)
+        notes, reports = vectors[: len(drawn)], vectors[len(drawn) :]
+        loss = self._config.weight * agreeing_loss(notes, reports, torch.from_numpy(shares).to(vectors), self._config)
+        if not self._config.steady:
+            return loss
+        short, full = notes.chunk(2)
+        return loss + self._config.steady * steady_loss(short, full, reports, self._config.scale)
 
     def _drawn(self, step: int) -> tuple[list[str], list[str], Array]:
-        return self._notes.batch(self._config.batch, self._config.reports, np.random.default_rng((self._seed, step)))
+        draw = np.random.default_rng((self._seed, step))
+        return self._notes.batch(self._config.batch, self._config.reports, draw, bool(self._config.steady))
 
 
 def _sure(reader: FindingsReader, text: str) -> list[Finding]:

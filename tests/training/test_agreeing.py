@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from training.agreeing import AgreeingConfig, AgreeingNotes, AgreeingStep, agreeing_loss, agreeing_notes
+from training.agreeing import (
+    AgreeingConfig,
+    AgreeingNotes,
+    AgreeingStep,
+    agreeing_loss,
+    agreeing_notes,
+    steady_loss,
+)
 from training.texts import Told
 
 EFFUSION = "There is a small left pleural effusion. The heart is normal in size."
@@ -58,6 +65,15 @@ def test_of_drawn_reports_one_that_agrees_best_with_each_note_is_among_them():
     assert {report for _, reports, _ in drawn for report in reports} == set("abcdef")
 
 
+def test_both_forms_of_a_note_are_drawn_in_the_same_order_the_short_ones_first(notes):
+    size = 2 * (len(notes.full) // 2)
+    asked, _, shares = notes.batch(size, 0, np.random.default_rng(0), both=True)
+    short, full = asked[: size // 2], asked[size // 2 :]
+    known = set(zip(notes.short, notes.full, strict=True))
+    assert len(short) == size // 2 and set(zip(short, full, strict=True)) <= known
+    assert np.array_equal(shares[: size // 2], shares[size // 2 :])
+
+
 def test_agreement_is_the_mean_share_of_the_reports_that_come_first():
     shares = np.array([[1.0, 0.0, 0.5] + [0.0] * 9, [0.0] * 11 + [1.0]])
     reports = np.eye(12)
@@ -80,6 +96,42 @@ def test_a_note_with_which_no_report_agrees_has_no_part_in_the_loss():
     shares = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     one = agreeing_loss(notes[:1], reports, shares[:1], config)
     assert agreeing_loss(notes, reports, shares, config).item() == pytest.approx(one.item(), rel=1e-5)
+
+
+def test_a_steady_note_has_no_more_than_the_entropy_of_what_its_full_form_finds():
+    full, reports = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    share = math.exp(2.0) / (math.exp(2.0) + 1)  # of the report at cosine 1, at scale 2
+    entropy = -share * math.log(share) - (1 - share) * math.log(1 - share)
+    assert steady_loss(3 * full, full, reports, 2.0).item() == pytest.approx(entropy, rel=1e-5)
+    turned = -share * math.log(1 - share) - (1 - share) * math.log(share)
+    assert steady_loss(torch.tensor([[0.0, 1.0]]), full, reports, 2.0).item() == pytest.approx(turned, rel=1e-5)
+
+
+def test_the_steady_pull_moves_the_short_form_and_leaves_the_full_one_alone():
+    short, full, reports = (torch.randn(3, 4, requires_grad=True) for _ in range(3))
+    steady_loss(short, full, reports, 5.0).backward()
+    assert short.grad is not None and short.grad.abs().sum() > 0
+    assert full.grad is None
+
+
+def test_a_step_with_a_steady_pull_holds_both_forms_and_adds_the_pull_to_the_loss():
+    studies = [told("a", EFFUSION), told("b", CLEAR)]
+    plain = AgreeingConfig(weight=0.5, made=100, excerpts=1.0, batch=8, steady=1e-12)
+    pulled = AgreeingConfig(weight=0.5, made=100, excerpts=1.0, batch=8, steady=2.0)
+    steps = [AgreeingStep(config, studies, seed=5) for config in (plain, pulled)]
+    assert steps[0].texts(7) == steps[1].texts(7)
+    vectors = torch.randn(10, 6, generator=torch.Generator().manual_seed(0))
+    without, with_pull = (step.loss(vectors, 7).item() for step in steps)
+    pull = steady_loss(vectors[:4], vectors[4:8], vectors[8:], pulled.scale).item()
+    assert with_pull == pytest.approx(without + 2 * pull, rel=1e-5)
+
+
+def test_notes_with_which_no_report_agrees_at_all_give_no_loss_and_no_gradient():
+    notes, reports = torch.randn(2, 4, requires_grad=True), torch.randn(3, 4)
+    loss = agreeing_loss(notes, reports, torch.zeros(2, 3), AgreeingConfig(weight=1.0))
+    loss.backward()
+    assert loss.item() == 0
+    assert notes.grad is not None and not notes.grad.any()
 
 
 def test_a_step_is_a_function_of_its_number_and_pulls_notes_to_reports_that_agree():
