@@ -18,7 +18,8 @@ SHOWN = (  # task, part, measure, in words
     ("1 split", "all", "recall@1", "1 · split → original, R@1"),
     ("2", "all", "recall@1", "2 · findings → impression, R@1"),
     ("2", "all", "recall@10", "2 · the same, R@10"),
-    ("2", "unseen", "recall@10", "2 · impression unseen in training, R@10"),
+    ("2", "unseen", "recall@1", "2 · impression unseen in training, R@1"),
+    ("2", "unseen", "recall@10", "2 · the same, R@10"),
     ("3", "all", "accuracy (strict)", "3 · true among 3 false impressions"),
     ("3", "unseen", "accuracy (strict)", "3 · impression unseen in training"),
     ("4 retrieval", "all", "recall@1", "4 · shorthand → long form, R@1"),
@@ -26,6 +27,7 @@ SHOWN = (  # task, part, measure, in words
     ("4 stability", "all", "agreement@10 short", "4 · reports that agree, asked in shorthand"),
     ("4 stability", "all", "agreement@10 long", "4 · reports that agree, asked in full"),
 )
+SURE = 0.05  # corrected p below which two encoders are told apart
 SHARED_AT_5 = "precision@5, a finding shared"  # as in the result file
 IMAGENET, OF_IMAGENET = "ImageNet’s features", " of ImageNet's features"
 Record = Mapping[str, Any]
@@ -58,9 +60,11 @@ def text_table(results: Record) -> str:
     """Return the Markdown table of the main figures of Tasks 1 to 4."""
     names = [one["name"] for one in results["encoders"]]
     at = {(row["task"], row["part"], row["measure"], row["encoder"]): row for row in results["rows"]}
+    alike = _not_told_apart(results["comparisons"], names[0])
     lines = [
         f"Tasks 1 to 4 on the {results['split']} split, measured {results['measured']}, with 95 % bootstrap intervals. "
-        "The floor ignores the query and gives the commonest answers.",
+        f"≈: not told apart from `{names[0]}` (paired, p ≥ {SURE:g} corrected for all comparisons of the task). The floor "
+        "ignores the query and gives the commonest answers.",
         "",
         _line("task", "n", *names, "*floor*", "*chance*"),
         "|" + "---|" * (len(names) + 4),
@@ -69,7 +73,8 @@ def text_table(results: Record) -> str:
         found = [at.get((*place, name)) for name in names]
         first = next((row for row in found if row), None)
         if first:
-            cells = [_interval(row) if row else "–" for row in found]
+            marks = [" ≈" if (*place, name) in alike else "" for name in names]
+            cells = [_interval(row) + mark if row else "–" for row, mark in zip(found, marks, strict=True)]
             lines.append(_line(words, first["n"], *cells, _number(first["floor"]), _number(first["chance"])))
     towers = [one for one in results["encoders"] if one["revision"]]
     about = [f"`{one['name']}` {one['precision']}, {one['pooling']}, {one['revision'][:8]}" for one in towers]
@@ -122,6 +127,12 @@ def rewrite_readme() -> None:
     measured = "\n\n".join(table(json.loads(file.read_text(encoding="utf-8"))) for file, table in files)
     text = readme_with(README.read_text(encoding="utf-8"), measured)
     write_atomically(README, lambda target: target.write_text(text, encoding="utf-8"))
+
+
+def _not_told_apart(comparisons: Sequence[Record], encoder: str) -> set[tuple[str, str, str, str]]:
+    """Return task, part, measure and name of those that were compared with an encoder and not told apart from it."""
+    compared = [row for row in comparisons if row["encoder"] == encoder and row["p_holm"] >= SURE]
+    return {(row["task"], row["part"], row["measure"], row["against"]) for row in compared}
 
 
 def _films_table(rows: Sequence[Record]) -> str:
