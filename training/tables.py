@@ -63,8 +63,8 @@ def text_table(results: Record) -> str:
     alike = _not_told_apart(results["comparisons"], names[0])
     lines = [
         f"Tasks 1 to 4 on the {results['split']} split, measured {results['measured']}, with 95 % bootstrap intervals. "
-        f"≈: not told apart from `{names[0]}` (paired, p ≥ {SURE:g} corrected for all comparisons of the task). The floor "
-        "ignores the query and gives the commonest answers.",
+        f"≈: not told apart from `{names[0]}` (paired, p ≥ {SURE:g} corrected for all comparisons of the task). The "
+        "floor ignores the query and gives the commonest answers.",
         "",
         _line("task", "n", *names, "*floor*", "*chance*"),
         "|" + "---|" * (len(names) + 4),
