@@ -53,6 +53,8 @@ def test_the_shipped_tower_and_the_measured_file_make_a_card():
         "pocket-notes",
         "pocket-average",
         "pocket-longer",
+        "pocket-steady",
+        "pocket-steady-map",
     ]
     assert all(f"- **{stage['run']}**: " in text for stage in manifest["stages"])
     assert "| 2 | unseen | recall@1 |" in text
