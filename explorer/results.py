@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[1] / "assets" / "results"
 MEASURE = "python -m training.evaluate"
 LOWER_IS_BETTER = frozenset({"mean rank"})
+SURE = 0.05  # below this corrected p two are told apart
 ALL = "all"  # the part that is the whole
 SHARED_AT_5 = "precision@5, a finding shared"  # of films, as `training.evaluate` names it
 _MOST_BYTES = 8 * 2**20

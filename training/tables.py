@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from explorer.results import SHARED_AT_5, SURE
 from models.checkpoint import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,8 +28,6 @@ SHOWN = (  # task, part, measure, in words
     ("4 stability", "all", "agreement@10 short", "4 · reports that agree, asked in shorthand"),
     ("4 stability", "all", "agreement@10 long", "4 · reports that agree, asked in full"),
 )
-SURE = 0.05  # corrected p below which two encoders are told apart
-SHARED_AT_5 = "precision@5, a finding shared"  # as in the result file
 IMAGENET, OF_IMAGENET = "ImageNet’s features", " of ImageNet's features"
 Record = Mapping[str, Any]
 

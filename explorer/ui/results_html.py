@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from explorer.results import (
     ALL,
     MEASURE,
+    SURE,
     Column,
     Comparison,
     Encoder,
@@ -21,7 +22,6 @@ from explorer.results import (
 from explorer.ui.chart import best, chart, interval, number, scale_of, whisker
 from explorer.ui.render import escape
 
-SURE = 0.05  # below this corrected p two encoders are told apart
 COMMAND = f"{MEASURE} --json assets/results/text.json"
 SHORT = 8  # characters of a head that need no break
 CHECKPOINT = 8  # characters of a checkpoint's sha256 that name it

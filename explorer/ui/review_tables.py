@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from explorer.results import Figure
+from explorer.results import SURE, Figure
 from explorer.review import summary as summaries
 from explorer.review.agreement import Agreement
 from explorer.review.statistics import ALL, HUMAN, JUDGES, Standing
@@ -12,7 +12,6 @@ from explorer.review.summary import Row, Summary
 from explorer.ui.chart import Scale, whisker
 from explorer.ui.render import escape
 
-SURE = 0.05
 NO_BALLOT = "Nobody has submitted a case yet."
 ABOUT = (
     "Rank 1 is best; ties share a rank and the next one counts on (1, 2, 2, 4). #1: cases in which no model was ahead, "
